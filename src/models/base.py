@@ -1,0 +1,38 @@
+"""What a model is: a family of functions that splits into features and a classifier on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from src.component import Component
+from src.task import Task
+
+
+class Model(Component, nn.Module):
+    """features: input -> (B, feature_dim); penultimate: features -> activations; classify: features -> (B, C) logits."""
+
+    feature_dim: int
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def setup(self, task: Task) -> None:
+        """Make the layers for a task; sets `feature_dim`. Raises UserError for inputs it cannot take."""
+        raise NotImplementedError
+
+    def features(self, x: Any) -> Tensor:
+        """(B, feature_dim)."""
+        raise NotImplementedError
+
+    def penultimate(self, z: Tensor) -> Tensor:
+        """The activations that the last linear layer sees, (B, width); the features themselves if it sees those."""
+        return z
+
+    def classify(self, z: Tensor) -> Tensor:
+        """Logits (B, C) from features."""
+        raise NotImplementedError
+
+    def forward(self, x: Any) -> Tensor:
+        return self.classify(self.features(x))

@@ -1,0 +1,70 @@
+"""What a strategy is: how batches become a loss, and how the trained model scores new examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from torch import Tensor, nn
+
+from src.component import Component
+from src.models.base import Model
+from src.task import Batch, Task
+
+if TYPE_CHECKING:
+    from src.training import Trainer
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+"""(log-probabilities (B, C), labels (B,)) -> per-example loss (B,); supplied by the imbalance_strategy."""
+
+
+class Predictor:
+    """A trained model as evaluation sees it: probabilities for a batch."""
+
+    def __init__(self, model: Model, strategy: Strategy) -> None:
+        self.model, self.strategy = model, strategy
+
+    def scores(self, x: Any) -> Tensor:
+        """Probabilities (B, number of predicted classes); rows sum to 1."""
+        return self.strategy.scores(self.model, x)
+
+    def eval(self) -> None:
+        self.model.eval()
+        self.strategy.eval()
+
+
+class Strategy(Component, nn.Module):
+    """How a batch becomes a loss."""
+
+    uses_target: ClassVar[bool] = False
+    """Whether it reads the target-domain batch (whose labels it sees only where they are labelled)."""
+    uses_clean: ClassVar[bool] = False
+    """Whether it reads a clean validation batch."""
+    predicts: ClassVar[Literal["class", "domain"]] = "class"
+
+    criterion: Criterion
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def setup(self, task: Task, feature_dim: int, criterion: Criterion) -> None:
+        """Make own parameters; raises UserError for a task it cannot serve."""
+        self.criterion = criterion
+
+    def loss(
+        self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float
+    ) -> dict[str, Tensor]:
+        """Named scalars for one step; 'total' is minimised, the others are recorded.
+
+        `progress` runs from 0 to 1 over the training.
+        """
+        raise NotImplementedError
+
+    def scores(self, model: Model, x: Any) -> Tensor:
+        """Probabilities (B, C) for new examples."""
+        logits: Tensor = model(x)
+        return logits.float().softmax(dim=1)
+
+    def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
+        """Train; the default is the shared loop over `loss`. Methods that are not a loss override this."""
+        return trainer.minimise(model, self)
