@@ -1,0 +1,262 @@
+"""From a composed configuration to an experiment: one check of every part against its signature, before any data.
+
+All errors are reported at once, each with its key, what was expected and a suggestion.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from src.augmentations.base import Augmentation
+from src.component import Component, NonNegativeInt, PositiveFloat
+from src.datasets.base import Dataset
+from src.errors import UserError, did_you_mean
+from src.imbalance_strategies.base import ImbalanceStrategy
+from src.models.base import Model
+from src.noise_models.base import NoiseModel
+from src.strategies.base import Strategy
+from src.tracking import Tracking
+from src.training import TrainerOptions
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+ALLOWED = ("src.", "torch.optim.")
+TOTAL_STEPS = "total_steps"
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+MakeSchedule = Callable[[Optimizer, int], LRScheduler | None]
+
+
+class Settings(Component):
+    """The keys at the top of the configuration."""
+
+    def __init__(
+        self,
+        *,
+        name: str | None,
+        seed: NonNegativeInt,
+        score: str,
+        force: bool,
+        code: Literal["strict", "any"],
+        natural_prior: list[PositiveFloat] | None,
+        data_root: str,
+        cache_root: str,
+        runs_root: str,
+    ) -> None:
+        if not score.startswith("val/"):
+            raise ValueError(
+                f"score={score}: the score must be a validation metric (val/...); val_clean/* and test/* are sealed, "
+                "so that nothing is chosen by them"
+            )
+        if name is not None and (not name or set(name) & set("/\\\0") or name.startswith(".")):
+            raise ValueError(f"name={name!r}: it names a folder, so it must not be empty, start with '.' or contain '/'")
+        self.name, self.seed, self.score, self.force, self.code = name, seed, score, force, code
+        self.natural_prior = natural_prior
+        self.data_root, self.cache_root, self.runs_root = Path(data_root), Path(cache_root), Path(runs_root)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Every part of a run, constructed and checked; nothing has been read yet."""
+
+    settings: Settings
+    trainer: TrainerOptions
+    tracking: Tracking
+    dataset: Dataset
+    model: Model
+    strategy: Strategy
+    imbalance_strategy: ImbalanceStrategy
+    noise_model: NoiseModel
+    augmentation: Augmentation
+    optimizer: MakeOptimizer
+    schedule: MakeSchedule
+    config: dict[str, Any]
+    """The resolved configuration, plain containers."""
+
+    @property
+    def name(self) -> str:
+        parts = (self.dataset, self.model, self.strategy)
+        return self.settings.name or "-".join(type(part).__module__.rpartition(".")[2] for part in parts)
+
+
+def check(cfg: DictConfig) -> Experiment:
+    """Construct all parts. Raises UserError with every mistake found, one a line."""
+    try:
+        config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"configuration: {str(error).splitlines()[0]} (key '{error.full_key}')") from None
+    problems: list[str] = []
+    trainer = config.get("trainer")
+    if isinstance(trainer, dict) and trainer.get("num_threads", 0) is None:
+        trainer["num_threads"] = os.cpu_count() or 1
+    parts: dict[str, Any] = {}
+    top = {key: value for key, value in config.items() if not isinstance(value, dict) or key not in _sections()}
+    parts["settings"] = construct(Settings, "", top, problems, others=_sections())
+    for section, base in _sections().items():
+        if section not in config:
+            problems.append(f"{section}: this section is missing")
+        elif not isinstance(config[section], dict):
+            problems.append(f"{section}={config[section]}: not one of its options{_options(section, config[section])}")
+        else:
+            parts[section] = _part(section, base, config[section], problems)
+    if not problems:
+        _check_together(parts, problems)
+    if problems:
+        raise UserError("\n".join(problems))
+    return Experiment(**parts, config=config)
+
+
+def _sections() -> dict[str, Any]:
+    hints = typing.get_type_hints(Experiment)
+    return {name: hint for name, hint in hints.items() if name not in {"settings", "config"}}
+
+
+def _options(section: str, wrong: object) -> str:
+    return did_you_mean(str(wrong), [path.stem for path in (CONF / section).glob("*.yaml")])
+
+
+def _part(section: str, base: Any, node: dict[str, Any], problems: list[str]) -> Any:
+    if section in {"trainer", "tracking"}:
+        return construct(base, section, node, problems)
+    options = {key: value for key, value in node.items() if key != "_target_"}
+    if section == "schedule" and node.get("_target_") is None:
+        problems.extend(f"schedule.{key}: schedule=none has no options" for key in options)
+        return lambda optimizer, total_steps: None
+    try:
+        cls = _locate(f"{section}._target_", node.get("_target_"))
+    except UserError as error:
+        problems.append(str(error))
+        return None
+    if section == "optimizer":
+        return _optimizer(cls, options, problems)
+    if section == "schedule":
+        return _schedule(cls, options, problems)
+    if not issubclass(cls, base):
+        problems.append(f"{section}._target_={node['_target_']}: not a {base.__name__}")
+        return None
+    return construct(cls, section, options, problems)
+
+
+def _locate(key: str, target: object) -> type:
+    """The class a `_target_` names; only the project's and torch.optim's may be named."""
+    if not isinstance(target, str) or not target.startswith(ALLOWED):
+        raise UserError(f"{key}={target}: only classes of this project (src.*) and torch.optim.* may be named here")
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise UserError(f"{key}={target}: there is no such class") from None
+    if not isinstance(found, type):
+        raise UserError(f"{key}={target}: not a class")
+    return found
+
+
+def construct(cls: Any, section: str, options: dict[str, Any], problems: list[str], others: Iterable[str] = ()) -> Any:
+    prefix = f"{section}." if section else ""
+    known = [name for name in inspect.signature(cls).parameters]
+    try:
+        return cls(**options)
+    except pydantic.ValidationError as error:
+        problems.extend(_sentences(error, cls.__name__ if section else "the configuration", prefix, [*known, *others]))
+    except (ValueError, UserError) as error:
+        problems.append(f"{section}: {error}" if section else str(error))
+    return None
+
+
+def _sentences(error: pydantic.ValidationError, owner: str, prefix: str, known: list[str]) -> list[str]:
+    """One sentence per bad argument; the alternatives of a union are joined by 'or'."""
+    expected: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False):
+        name = str(item["loc"][0])
+        if item["type"] == "unexpected_keyword_argument":
+            expected[f"{prefix}{name}"] = [f": {owner} has no option '{name}'{did_you_mean(name, known)}"]
+        elif item["type"].startswith("missing"):
+            expected[f"{prefix}{name}"] = [": missing"]
+        else:
+            path = "".join(f"[{step}]" for step in item["loc"][1:] if isinstance(step, int))
+            message = item["msg"].replace("Input should be", "should be").replace("a valid ", "a ")
+            expected.setdefault(f"{prefix}{name}{path}={item['input']}", []).append(message)
+    sentences = []
+    for key, messages in expected.items():
+        unique = list(dict.fromkeys(messages))
+        sentences.append(key + (unique[0] if unique[0].startswith(":") else ": " + ", or ".join(unique)))
+    return sentences
+
+
+def _optimizer(cls: Any, options: dict[str, Any], problems: list[str]) -> MakeOptimizer | None:
+    def make(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        optimizer: Optimizer = cls(parameters, **options)
+        return optimizer
+
+    return make if _tried("optimizer", cls, options, problems, lambda: make([_dummy()])) else None
+
+
+def _schedule(cls: Any, options: dict[str, Any], problems: list[str]) -> MakeSchedule | None:
+    def make(optimizer: Optimizer, total_steps: int) -> LRScheduler:
+        filled = {key: total_steps if value == TOTAL_STEPS else value for key, value in options.items()}
+        schedule: LRScheduler = cls(optimizer, **filled)
+        return schedule
+
+    import torch
+
+    return make if _tried("schedule", cls, options, problems, lambda: make(torch.optim.SGD([_dummy()], 0.1), 100)) else None
+
+
+def _dummy() -> nn.Parameter:
+    import torch
+
+    return nn.Parameter(torch.zeros(1))
+
+
+def _tried(section: str, cls: Any, options: dict[str, Any], problems: list[str], make: Callable[[], object]) -> bool:
+    """Whether the options fit a torch class: their names, and their values on a stand-in parameter."""
+    known = [name for name in inspect.signature(cls).parameters if name not in {"params", "optimizer"}]
+    unknown = [key for key in options if key not in known]
+    problems.extend(f"{section}.{key}: {cls.__name__} has no option '{key}'{did_you_mean(key, known)}" for key in unknown)
+    if unknown:
+        return False
+    try:
+        make()
+    except (ValueError, TypeError) as error:
+        given = ", ".join(f"{key}={value}" for key, value in options.items())
+        problems.append(f"{section}: {cls.__name__} does not take {given}: {error}")
+        return False
+    return True
+
+
+def _check_together(parts: dict[str, Any], problems: list[str]) -> None:
+    """Rules between components, one sentence each."""
+    strategy, dataset = parts["strategy"], parts["dataset"]
+    if strategy.uses_target and dataset.domains == 1:
+        one, other = _option_name(strategy), _option_name(dataset)
+        problems.append(
+            f"strategy={one} needs a dataset with two domains; dataset={other} has one. "
+            f"Datasets with two: {', '.join(_datasets_with_domains())}"
+        )
+
+
+def _option_name(component: Component) -> str:
+    return type(component).__module__.rpartition(".")[2]
+
+
+def _datasets_with_domains() -> list[str]:
+    found = []
+    for path in sorted((CONF / "dataset").glob("*.yaml")):
+        cls: Any = _locate(path.stem, yaml.safe_load(path.read_text())["_target_"])
+        if cls.domains != 1:
+            found.append(path.stem if cls.domains else f"{path.stem} (if its file says so)")
+    return found

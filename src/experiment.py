@@ -1,0 +1,228 @@
+"""The order of one run, and the argument against leakage.
+
+split → corrupt training and validation labels → balance the training split → task → model → strategy → fit →
+evaluate (validation on observed labels; sealed oracles on clean ones) → score, always a validation metric.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src import runs, tracking
+from src.config import Experiment
+from src.errors import UserError, did_you_mean
+from src.evaluation import plots, predictions
+from src.evaluation.groups import evaluate
+from src.evaluation.predictions import Predictions
+from src.inference import probabilities
+from src.noise_models.transition_matrix import realised
+from src.seeding import numpy_stream, seed_torch
+from src.strategies.base import Predictor
+from src.task import HIDDEN, IntArray, Split, Splits, Task, class_counts
+from src.training import OnEpoch, Trainer
+
+log = logging.getLogger("src")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The data of a run after corruption, and the task they pose."""
+
+    splits: Splits
+    train: Split
+    """The labelled training examples; those of the source domain only, if the strategy reads a target batch too."""
+    target: Split | None
+    """Training examples of the other domains, their labels hidden unless they are labelled."""
+    task: Task
+    facts: dict[str, float]
+    """What the data turned out to be: sizes, realised noise."""
+
+
+def run(experiment: Experiment, on_epoch: OnEpoch | None = None) -> float:
+    """One run from data to record; returns the score. A finished run of the same key is not repeated."""
+    settings = experiment.settings
+    with _console():
+        experiment.trainer.apply()
+        tracking.prepare(experiment.tracking, settings.runs_root)
+        splits = experiment.dataset.splits(settings.data_root, settings.cache_root, settings.seed)
+        for note in splits.notes:
+            log.info("%s", note)
+        code = runs.code_hash(settings.code)
+        key = runs.run_key(experiment.config, splits.fingerprint, code)
+        record = runs.describe(key, experiment.name, settings.seed, splits.fingerprint, code)
+        run = runs.open_run(
+            settings.runs_root, experiment.name, key, experiment.config, record,
+            resume=experiment.trainer.resume, force=settings.force,
+        )  # fmt: skip
+        if run.finished:
+            score = run.score()
+            log.info("already finished: %s  %s = %.4f  (force=true repeats it)", run.folder, settings.score, score)
+            return score
+        try:
+            with run, _log_file(run.folder / "log.txt"):
+                score = _execute(experiment, prepare(experiment, splits), run, on_epoch)
+        finally:
+            tracking.sync(run.folder, experiment.tracking)
+        log.info("%s = %.4f", settings.score, score)
+        log.info("run folder: %s\nfigures:    %s", run.folder, run.folder / "figures")
+        return score
+
+
+def prepare(experiment: Experiment, splits: Splits) -> Prepared:
+    """Corrupt the labels of training and validation, each with its own stream, and pose the task."""
+    num_classes, seed = len(splits.class_names), experiment.settings.seed
+    facts: dict[str, float] = {}
+    noisy = {}
+    for name, split in (("train", splits.train), ("val", splits.val)):
+        observed = experiment.noise_model.corrupt(split.labels, num_classes, numpy_stream(seed, f"noise/{name}"))
+        noisy[name] = split.with_labels(observed)
+        matrix, rate = realised(split.labels, observed, num_classes)
+        facts[f"data/{name}/flip_rate"] = rate
+        if rate:
+            cells = np.ndenumerate(matrix.columns)
+            facts |= {f"data/{name}/T.{i}.{j}": float(value) for (i, j), value in cells}
+    splits = replace(splits, **noisy)
+    train, target = pools(splits.train, experiment.strategy.uses_target)
+    if not len(train):
+        raise UserError("the training split has no labelled example: set dataset.target_labels=true or add source data")
+    task = Task(
+        class_names=splits.class_names,
+        domain_names=splits.domain_names,
+        input_kind=train.inputs.kind,
+        input_shape=train.inputs.shape,
+        views=splits.views,
+        class_counts=tuple(class_counts(train.labels, num_classes).tolist()),
+    )
+    for name, part in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
+        facts[f"data/{name}/size"] = len(part)
+    return Prepared(splits, train, target, task, facts)
+
+
+def pools(train: Split, uses_target: bool) -> tuple[Split, Split | None]:
+    """The labelled examples to learn from and, for strategies that read a target batch, the other domains' examples."""
+    if not uses_target:
+        return train.select(train.labelled), None
+    return train.select(train.labelled & (train.domain == 0)), train.select(train.domain != 0)
+
+
+def seen_by(strategy_predicts: str, split: Split) -> Split:
+    """The split as the strategy is judged on it: labelled examples, or for domain predictors all, labelled by domain."""
+    if strategy_predicts == "domain":
+        return replace(split, labels=split.domain, clean=split.domain, labelled=np.ones(len(split), dtype=bool))
+    return split.select(split.labelled)
+
+
+def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch: OnEpoch | None) -> float:
+    settings, strategy, task = experiment.settings, experiment.strategy, prepared.task
+    splits = prepared.splits
+    predicted = task.domain_names if strategy.predicts == "domain" else task.class_names
+    experiment.imbalance_strategy.setup(prepared.train.labels, task.num_classes)
+    seed_torch(settings.seed, "model")
+    experiment.model.setup(task)
+    strategy.setup(task, experiment.model.feature_dim, experiment.imbalance_strategy.criterion)
+
+    def each_epoch(epoch: int, metrics: dict[str, float]) -> bool:
+        if settings.score not in metrics:
+            raise UserError(f"score={settings.score}: this run does not report it{did_you_mean(settings.score, metrics)}")
+        run.record_epoch(epoch, metrics)
+        tracking.sync(run.folder, experiment.tracking)
+        return bool(on_epoch and on_epoch(epoch, metrics))
+
+    val = seen_by(strategy.predicts, splits.val)
+    trainer = Trainer(
+        experiment.trainer,
+        train=prepared.train,
+        target=prepared.target,
+        val=val,
+        class_names=predicted,
+        balance=experiment.imbalance_strategy,
+        augmentation=experiment.augmentation,
+        make_optimizer=experiment.optimizer,
+        make_schedule=experiment.schedule,
+        seed=settings.seed,
+        folder=run.folder,
+        on_epoch=each_epoch,
+        resume=run.resuming,
+    )
+    natural = natural_prior(experiment, splits) if strategy.predicts == "class" else None
+    run.write_json("task.json", {
+        "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
+        "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts,
+        "natural_prior": natural, "predicts": strategy.predicts, "monitor": experiment.trainer.monitor,
+        "training_prior": experiment.imbalance_strategy.effective_prior().tolist(),
+    })  # fmt: skip
+    predictor = strategy.fit(task, experiment.model, trainer)
+    test = seen_by(strategy.predicts, splits.test)
+    found = {"val": _predict(predictor, val, trainer), "test": _predict(predictor, test, trainer)}
+    scores = evaluate("val", found["val"], predicted, task.domain_names, natural, truth="labels")
+    if (val.labels != val.clean).any():
+        scores |= evaluate("val_clean", found["val"], predicted, task.domain_names, natural, truth="clean")
+    scores |= evaluate("test", found["test"], predicted, task.domain_names, natural, truth="clean")
+    scores |= prepared.facts
+    predictions.save(run.folder / "predictions.npz", **found)
+    run.write_json("metrics.json", {"score": scores[settings.score], "best_epoch": trainer.progress.best_epoch, **scores})
+    plots.draw(run.folder)
+    tracking.log_model(run.folder, predictor, val, experiment.tracking)
+    return scores[settings.score]
+
+
+def natural_prior(experiment: Experiment, splits: Splits) -> list[float] | None:
+    """The deployment's class mix: the user's, else the data set's own, else none. Raises UserError for a wrong one."""
+    given = experiment.settings.natural_prior
+    if given is None:
+        return list(splits.natural_prior) if splits.natural_prior is not None else None
+    if len(given) != len(splits.class_names):
+        names = ", ".join(splits.class_names)
+        raise UserError(f"natural_prior has {len(given)} entries, but there are {len(splits.class_names)} classes: {names}")
+    return [share / sum(given) for share in given]
+
+
+def _predict(predictor: Predictor, split: Split, trainer: Trainer) -> Predictions:
+    return Predictions(
+        probabilities=probabilities(predictor, split.inputs, split.rows, trainer.device),
+        labels=split.labels, clean=split.clean, domain=split.domain, weight=split.weight,
+        rows=split.rows, keys=split.keys,
+    )  # fmt: skip
+
+
+@contextmanager
+def _console() -> Iterator[None]:
+    """Log lines on the terminal while a run lasts, below a progress bar if there is one."""
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level, propagate = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        with logging_redirect_tqdm([log]):
+            yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        log.propagate = propagate
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.info("command: %s", " ".join(sys.argv))
+    log.info("machine: %s, python %s", platform.platform(), platform.python_version())
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,133 @@
+"""Use a trained model: `python -m src.predict run=<folder or id> data=<folder or file> out=scores.csv`.
+
+Scores new files without labels with the checkpoint that the run was evaluated with. The table carries the key columns
+of the data, one column `p_<class>` each, and `predicted`. With `prior=[...]` the scores are mapped from the class mix
+that the training saw to a stated one (Bayes): p'(c) ∝ p(c) · prior(c) / training_prior(c).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from src.component import Component, PositiveFloat
+from src.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+USAGE = """python -m src.predict run=<folder, name or key of a finished run> data=<file or folder> [out=scores.csv]
+  prior=[0.6,0.1,0.3]   map the scores to this class mix, in class order
+  device=auto           auto | cpu | cuda
+  runs_root=runs        where runs are looked up by name or key"""
+
+
+class Options(Component):
+    """The command's arguments."""
+
+    def __init__(
+        self,
+        *,
+        run: str,
+        data: str,
+        out: str = "scores.csv",
+        prior: list[PositiveFloat] | None = None,
+        device: str = "auto",
+        runs_root: str = "runs",
+    ) -> None:
+        self.run, self.data, self.out = run, Path(data), Path(out)
+        self.prior, self.device, self.runs_root = prior, device, Path(runs_root)
+
+
+def predict(options: Options) -> pd.DataFrame:
+    """The table of scores, in file order. Raises UserError if run, data and prior do not fit together."""
+    import pandas as pd
+    from omegaconf import OmegaConf
+
+    from src import config, runs
+    from src.inference import probabilities
+    from src.strategies.base import Predictor
+    from src.task import Task
+    from src.training import find_device, load_weights
+
+    folder = runs.load_run(options.run, options.runs_root)
+    cfg: Any = OmegaConf.load(folder / "config.yaml")
+    cfg.trainer.device = "cpu"  # of the training; another machine may not have it
+    experiment = config.check(cfg)
+    settings, described = experiment.settings, json.loads((folder / "task.json").read_text())
+    names = described[f"{described['predicts']}_names"]
+    fields = {key: described[key] for key in Task.__dataclass_fields__}
+    task = Task(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+    if not options.data.exists():
+        raise UserError(f"data={options.data}: no such file or folder")
+    new = experiment.dataset.read(options.data, settings.cache_root)
+    if new.inputs.kind != task.input_kind or new.inputs.shape != task.input_shape:
+        raise UserError(
+            f"{options.data}: examples are {new.inputs.kind}s of shape {new.inputs.shape}, "
+            f"but the run was trained on {task.input_kind}s of shape {task.input_shape}"
+        )
+    try:
+        device = find_device(options.device)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    experiment.model.setup(task)
+    experiment.strategy.setup(task, experiment.model.feature_dim, experiment.imbalance_strategy.criterion)
+    load_weights(folder / f"{cfg.trainer.select}.pt", experiment.model, experiment.strategy, device)
+    predictor = Predictor(experiment.model.to(device), experiment.strategy.to(device))
+    rows = np.arange(len(new.inputs), dtype=np.int64)
+    p = probabilities(predictor, new.inputs.resident(device), rows, device).astype(np.float64)
+    if options.prior is not None:
+        p = with_prior(p, described["training_prior"], options.prior, names)
+    table = pd.DataFrame({**new.keys, **{f"p_{name}": p[:, i] for i, name in enumerate(names)}})
+    return table.assign(predicted=np.asarray(names)[p.argmax(axis=1)])
+
+
+def with_prior(
+    p: npt.NDArray[np.float64], training: list[float], prior: list[float], names: list[str]
+) -> npt.NDArray[np.float64]:
+    """Probabilities (n, C) under another class mix: p'(c) ∝ p(c) · prior(c) / training(c) (Saerens 2002, eq. 2.4)."""
+    if len(prior) != p.shape[1]:
+        raise UserError(f"prior has {len(prior)} entries, but the run has {p.shape[1]} classes: {', '.join(names)}")
+    mapped = p * (np.asarray(prior) / np.asarray(training))
+    return mapped / mapped.sum(axis=1, keepdims=True)
+
+
+def main(arguments: list[str]) -> int:
+    from omegaconf import OmegaConf
+
+    from src import config
+
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(USAGE)
+        return 0
+    try:
+        wrong = [argument for argument in arguments if "=" not in argument]
+        if wrong:
+            raise UserError(f"{wrong[0]}: give key=value\n{USAGE}")
+        given: Any = OmegaConf.to_container(OmegaConf.from_dotlist(arguments))
+        problems: list[str] = []
+        options = config.construct(Options, "", given, problems)
+        if problems:
+            raise UserError("\n".join(problems))
+        table = predict(options)
+        partial = options.out.with_name(f"{options.out.name}.{os.getpid()}.part")
+        table.to_csv(partial, index=False)
+        os.replace(partial, options.out)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"out: cannot write ({error})", file=sys.stderr)
+        return 2
+    print(f"{len(table)} examples scored: {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

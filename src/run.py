@@ -1,0 +1,62 @@
+"""The entry point: `python -m src.run dataset=nova model=mobilenet strategy=dann`.
+
+Light on purpose: `--help`, `--cfg job` and tab completion need neither torch nor MLflow, so everything heavy is
+imported when a job really starts.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from src.errors import UserError
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+
+
+def job(cfg: DictConfig, on_epoch: Callable[[int, dict[str, float]], bool | None] | None = None) -> float:
+    """Run one experiment (or find it finished) and return its score. Raises UserError for a user's mistake."""
+    from src import config, experiment
+
+    return experiment.run(config.check(cfg), on_epoch)
+
+
+def lenient(argument: str) -> str:
+    """Let an unknown key through Hydra, so that our check names it together with all other mistakes.
+
+    `key=value` becomes `++key=value` unless the key is a config group or Hydra's own.
+    """
+    match = re.match(r"([A-Za-z_][\w.]*)=", argument)
+    if match is None or match[1].split(".")[0] == "hydra" or (CONF / match[1]).is_dir():
+        return argument
+    return f"++{argument}"
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def hydra_main(cfg: DictConfig) -> float:
+    return run_or_explain(cfg)
+
+
+def run_or_explain(cfg: DictConfig) -> float:
+    """The job; a user's mistake becomes its message and exit status 2."""
+    from src.run import job as importable_job
+
+    try:
+        return importable_job(cfg)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def main() -> None:
+    sys.argv[1:] = [lenient(argument) for argument in sys.argv[1:]]
+    hydra_main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+"""The loop: epochs, steps, stopping rules, checkpoint and resume."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from src import checkpoint
+from src.augmentations.base import Augmentation
+from src.component import Component, PositiveInt
+from src.errors import UserError, did_you_mean
+from src.evaluation.metrics import higher_is_better, metrics
+from src.imbalance_strategies.base import ImbalanceStrategy
+from src.inference import probabilities
+from src.loading import Loader, chunks, endless, num_chunks
+from src.models.base import Model
+from src.seeding import numpy_stream, seed_torch, torch_stream
+from src.strategies.base import Predictor, Strategy
+from src.task import Batch, Split
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+log = logging.getLogger(__name__)
+
+OnEpoch = Callable[[int, dict[str, float]], bool | None]
+"""Called with (epoch, metrics) after each epoch; returning True stops the training."""
+
+
+class TrainerOptions(Component):
+    """How to train, whatever is trained: the `trainer` section of the configuration."""
+
+    def __init__(
+        self,
+        *,
+        epochs: PositiveInt,
+        max_steps: PositiveInt | None,
+        batch_size: PositiveInt,
+        monitor: str,
+        patience: PositiveInt | None,
+        select: Literal["best", "last"],
+        device: str,
+        precision: Literal["fp32", "bf16"],
+        compile: bool,
+        deterministic: bool,
+        tf32: bool,
+        num_threads: PositiveInt,
+        resume: bool,
+        progress: Literal["auto", "bar", "lines", "none"],
+    ) -> None:
+        if not monitor.startswith("val/"):
+            raise ValueError(f"monitor={monitor}: give a validation metric (val/...)")
+        self.epochs, self.max_steps, self.batch_size = epochs, max_steps, batch_size
+        self.monitor, self.patience, self.select = monitor, patience, select
+        self.device = find_device(device)
+        self.precision, self.compile = precision, compile
+        self.deterministic, self.tf32, self.num_threads = deterministic, tf32, num_threads
+        self.resume, self.progress = resume, progress
+
+    def apply(self) -> None:
+        """Set torch's process-wide switches. Checkpoints move between devices; bits agree only on the same one."""
+        torch.set_num_threads(self.num_threads)
+        torch.use_deterministic_algorithms(self.deterministic)
+        torch.backends.cuda.matmul.allow_tf32 = self.tf32
+        torch.backends.cudnn.allow_tf32 = self.tf32
+        torch.backends.cudnn.benchmark = not self.deterministic
+
+
+def find_device(name: str) -> torch.device:
+    """The named device, or for 'auto' the best there is. Raises ValueError if there is no such device."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device={name}: not a device; give auto, cpu, cuda, cuda:<number> or mps") from None
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device.type, False) or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        raise ValueError(f"device={name}: this machine has no such device; give auto or cpu")
+    return device
+
+
+@dataclass
+class Progress:
+    """Where a training stands; all of it is in the checkpoint."""
+
+    epoch: int = 0
+    step: int = 0
+    best: float = math.nan
+    best_epoch: int = 0
+
+
+class Trainer:
+    """Minimises a strategy's loss on one device; holds the data of one run.
+
+    Every epoch draws from streams named by (seed, purpose, epoch), so resuming needs no generator state: a resumed run
+    repeats the interrupted epoch from its start and ends, on the CPU, with the same bits.
+    """
+
+    def __init__(
+        self,
+        options: TrainerOptions,
+        *,
+        train: Split,
+        target: Split | None,
+        val: Split,
+        class_names: tuple[str, ...],
+        balance: ImbalanceStrategy,
+        augmentation: Augmentation,
+        make_optimizer: Callable[[Iterator[nn.Parameter]], Optimizer],
+        make_schedule: Callable[[Optimizer, int], LRScheduler | None],
+        seed: int,
+        folder: Path,
+        on_epoch: OnEpoch,
+        resume: bool = False,
+    ) -> None:
+        self.options, self.device = options, options.device
+        self.source = Loader(train, self.device)
+        self.target = Loader(target, self.device) if target is not None and len(target) else None
+        self.val, self.val_inputs = val, val.inputs.resident(self.device)
+        self.class_names = class_names
+        self.balance, self.augmentation = balance, augmentation
+        self.make_optimizer, self.make_schedule = make_optimizer, make_schedule
+        self.seed, self.folder, self.on_epoch, self.resume = seed, folder, on_epoch, resume
+        epoch_length = len(balance.order(numpy_stream(seed, "batches", 0)))
+        self.steps_per_epoch = num_chunks(epoch_length, options.batch_size)
+        self.total_steps = options.epochs * self.steps_per_epoch
+        if options.max_steps is not None:
+            self.total_steps = min(self.total_steps, options.max_steps)
+        self.progress = Progress()
+
+    def minimise(self, model: Model, strategy: Strategy) -> Predictor:
+        """The shared loop over `strategy.loss`; returns the predictor of the selected epoch."""
+        model.to(self.device)
+        strategy.to(self.device)
+        if self.options.compile:
+            model.features = torch.compile(model.features)  # type: ignore[method-assign]
+        optimizer = self.make_optimizer(itertools.chain(model.parameters(), strategy.parameters()))
+        schedule = self.make_schedule(optimizer, self.total_steps)
+        predictor = Predictor(model, strategy)
+        if self.resume and (self.folder / "last.pt").exists():
+            self._restore(model, strategy, optimizer, schedule)
+        while not self._finished():
+            self.progress.epoch += 1
+            started = time.perf_counter()
+            seen, found = self._epoch(model, strategy, optimizer, schedule)
+            found["train/events_per_second"] = seen / (time.perf_counter() - started)
+            found |= self.validate(predictor)
+            self._remember(found, model, strategy, optimizer, schedule)
+            self._report(found)
+            if self.on_epoch(self.progress.epoch, found):
+                log.info("stopped after epoch %d as told", self.progress.epoch)
+                break
+        if self.options.select == "best":
+            load_weights(self.folder / "best.pt", model, strategy, self.device)
+        return predictor
+
+    def validate(self, predictor: Predictor) -> dict[str, float]:
+        """Validation metrics on observed labels, named val/...; `val/loss` is the mean -log p of the label."""
+        p = probabilities(predictor, self.val_inputs, self.val.rows, self.device)
+        if not np.isfinite(p).all():
+            raise UserError(self._diverged("the validation scores are not finite"))
+        found = metrics(p, self.val.labels, self.val.weight, self.class_names)
+        return {f"val/{name}": value for name, value in found.items()}
+
+    def _finished(self) -> bool:
+        now, options = self.progress, self.options
+        if now.epoch >= options.epochs or now.step >= self.total_steps:
+            return True
+        if options.patience is not None and now.epoch - now.best_epoch >= options.patience and now.epoch:
+            log.info("%s has not improved for %d epochs: stopping", options.monitor, options.patience)
+            return True
+        return False
+
+    def _epoch(
+        self, model: Model, strategy: Strategy, optimizer: Optimizer, schedule: LRScheduler | None
+    ) -> tuple[int, dict[str, float]]:
+        """One pass; returns how many events it saw and the mean of each named loss."""
+        epoch = self.progress.epoch
+        seed_torch(self.seed, "dropout", epoch)
+        generator = torch_stream(self.seed, "augment", epoch, device=self.device)
+        model.train()
+        strategy.train()
+        sums: dict[str, Tensor] = {}
+        seen = steps = 0
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
+        with self._bar() as bar:
+            for source, target in self._batches(epoch):
+                source.x = self.augmentation(source.x, generator)
+                if target is not None:
+                    target.x = self.augmentation(target.x, generator)
+                optimizer.zero_grad(set_to_none=True)
+                with autocast:
+                    losses = strategy.loss(model, source, target, None, self.progress.step / self.total_steps)
+                losses["total"].backward()
+                optimizer.step()
+                if schedule is not None:
+                    schedule.step()
+                for name, value in losses.items():
+                    value = value.detach()
+                    sums[name] = sums[name] + value if name in sums else value
+                self.progress.step += 1
+                steps += 1
+                seen += len(source) + (len(target) if target is not None else 0)
+                if bar.update():
+                    bar.set_postfix(loss=f"{losses['total'].item():.4f}", events_s=f"{seen / bar.format_dict['elapsed']:.0f}")
+        means = {f"train/{name}": float(value) / steps for name, value in sums.items()}
+        if not math.isfinite(means["train/total"]):
+            raise UserError(self._diverged("the training loss is not finite"))
+        return seen, means
+
+    def _batches(self, epoch: int) -> Iterator[tuple[Batch, Batch | None]]:
+        order = self.balance.order(numpy_stream(self.seed, "batches", epoch))
+        left = self.total_steps - self.progress.step
+        pieces = itertools.islice(chunks(order, self.options.batch_size), left)
+        if self.target is None:
+            return ((batch, None) for batch in self.source.batches(pieces))
+        pieces = list(pieces)
+        start = (epoch - 1) * len(order)
+        wanted = endless(self.target.size, iter([len(p) for p in pieces]), self.seed, "target batches", start)
+        return zip(self.source.batches(iter(pieces)), self.target.batches(wanted), strict=True)
+
+    def _bar(self) -> Any:
+        shown = self.options.progress == "bar" or (self.options.progress == "auto" and sys.stderr.isatty())
+        best = "" if math.isnan(self.progress.best) else f" (best {self.progress.best:.3f})"
+        total = min(self.steps_per_epoch, self.total_steps - self.progress.step)
+        label = f"epoch {self.progress.epoch}/{self.options.epochs}{best}"
+        return tqdm(total=total, desc=label, disable=not shown, leave=False, mininterval=0.5, unit="step")
+
+    def _report(self, found: dict[str, float]) -> None:
+        if self.options.progress == "none":
+            return
+        monitor = self.options.monitor
+        star = " *" if self.progress.best_epoch == self.progress.epoch else ""
+        log.info(
+            "epoch %d/%d  loss %.4f  %s %.4f%s  %.0f events/s",
+            self.progress.epoch, self.options.epochs, found["train/total"],
+            monitor, found[monitor], star, found["train/events_per_second"],
+        )  # fmt: skip
+
+    def _remember(
+        self, found: dict[str, float], model: Model, strategy: Strategy, optimizer: Optimizer, schedule: LRScheduler | None
+    ) -> None:
+        """Write last.pt, and best.pt first if this epoch is the best so far."""
+        monitor, now = self.options.monitor, self.progress
+        if monitor not in found:
+            raise UserError(f"trainer.monitor={monitor}: this run does not report it{did_you_mean(monitor, found)}")
+        value = found[monitor]
+        sign = 1 if higher_is_better(monitor) else -1
+        weights = {"model": model.state_dict(), "strategy": strategy.state_dict(), "epoch": now.epoch}
+        if math.isnan(now.best) or sign * value > sign * now.best:
+            now.best, now.best_epoch = value, now.epoch
+            checkpoint.save(self.folder / "best.pt", weights)
+        rest = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict() if schedule else {}}
+        checkpoint.save(self.folder / "last.pt", {**weights, **rest, "progress": vars(now).copy()})
+
+    def _restore(self, model: Model, strategy: Strategy, optimizer: Optimizer, schedule: LRScheduler | None) -> None:
+        state = load_weights(self.folder / "last.pt", model, strategy, self.device)
+        optimizer.load_state_dict(state["optimizer"])
+        if schedule is not None:
+            schedule.load_state_dict(state["schedule"])
+        self.progress = Progress(**state["progress"])
+        log.info("resuming after epoch %d", self.progress.epoch)
+
+    def _diverged(self, what: str) -> str:
+        where = f"epoch {self.progress.epoch}, step {self.progress.step}"
+        return f"training diverged at {where}: {what}; try a smaller optimizer.lr"
+
+
+def load_weights(path: Path, model: Model, strategy: Strategy, device: torch.device) -> dict[str, Any]:
+    """Put a checkpoint's weights into model and strategy; returns all of its state."""
+    state = checkpoint.load(path, device)
+    try:
+        model.load_state_dict(state["model"])
+        strategy.load_state_dict(state["strategy"])
+    except RuntimeError as error:
+        raise UserError(f"{path}: the weights do not fit this configuration ({str(error).splitlines()[0]})") from None
+    return state
