@@ -1,0 +1,61 @@
+"""Who may import whom (design: arrows). A part may import only what its line allows."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[1] / "src"
+BASICS = {"component", "errors", "seeding", "task"}
+ALLOWED = {
+    "component": set(), "errors": set(), "seeding": set(), "torchvision_ops": set(), "checkpoint": {"errors"},
+    "task": set(),
+    "simulators": {"simulators"},
+    "datasets": BASICS | {"datasets", "simulators"},
+    "noise_models": BASICS | {"noise_models"},
+    "imbalance_strategies": BASICS | {"imbalance_strategies"},
+    "augmentations": BASICS | {"augmentations"},
+    "models": BASICS | {"models"},
+    "strategies": BASICS | {"strategies", "models", "training"},
+    "evaluation": {"task", "errors", "evaluation"},
+    "loading": BASICS, "inference": BASICS | {"loading", "strategies"},
+    "training": BASICS | {"augmentations", "checkpoint", "evaluation", "imbalance_strategies", "inference", "loading",
+                          "models", "strategies"},
+    "runs": BASICS, "tracking": BASICS | {"runs"},
+}  # fmt: skip
+HYDRA = {"run"}
+MLFLOW = {"tracking"}
+
+
+def imports(path: Path) -> set[str]:
+    """Top-level names, and 'src.<part>' for the project's own, wherever in the file they are imported."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"src.{alias.name}" for alias in node.names] if node.module == "src" else [node.module]
+            found |= set(names)
+    return {".".join(name.split(".")[:2]) if name.startswith("src.") else name.split(".")[0] for name in found}
+
+
+FILES = sorted(SRC.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
+def test_arrows(path):
+    part = path.relative_to(SRC).with_suffix("").parts[0]
+    found = imports(path)
+    assert part == "__main__" or "src.run" not in found or part == "run", "nothing imports run"
+    if part in ALLOWED:
+        inside = {name.removeprefix("src.") for name in found if name.startswith("src.")}
+        assert inside <= ALLOWED[part], f"{part} must not import {sorted(inside - ALLOWED[part])}"
+    if "hydra" in found:
+        assert part in HYDRA | {"plugins"}
+    if "mlflow" in found:
+        assert part in MLFLOW
+    if part == "simulators":
+        assert found <= {"src.simulators", "numpy", "h5py", "tqdm", *STANDARD}
+
+
+STANDARD = __import__("sys").stdlib_module_names
