@@ -1,0 +1,104 @@
+"""The check before anything runs: every mistake at once, each with its key and a remedy."""
+
+import pytest
+import yaml
+
+from src import config
+from src.errors import UserError
+from src.run import CONF, lenient
+
+GROUPS = {"dataset", "model", "strategy", "imbalance_strategy", "noise_model", "augmentation", "optimizer", "schedule"}
+
+
+def mistakes(compose, *overrides):
+    with pytest.raises(UserError) as caught:
+        config.check(compose(*overrides))
+    return str(caught.value)
+
+
+@pytest.fixture
+def digits(compose):
+    return lambda *overrides: compose("dataset=digits", "model=mlr", *overrides)
+
+
+def test_the_groups_are_the_folders_of_conf():
+    assert {path.name for path in CONF.iterdir() if path.is_dir()} >= GROUPS
+
+
+@pytest.mark.parametrize("path", sorted(p for g in GROUPS for p in (CONF / g).glob("*.yaml")), ids=lambda p: f"{p.parent.name}={p.stem}")
+def test_every_option_of_every_group_passes_the_check(digits, path):
+    pair = {"dann": ["dataset=nova"], "discriminator": ["dataset=nova"]}.get(path.stem, [])
+    required = {"transition": ["noise_model.matrix=[[.9,.1],[.1,.9]]"]}.get(path.stem, []) if path.parent.name == "noise_model" else []
+    experiment = config.check(digits(*pair, f"{path.parent.name}={path.stem}", *required))
+    target = yaml.safe_load(path.read_text()).get("_target_")
+    if target and target.startswith("src."):
+        assert type(getattr(experiment, path.parent.name)).__name__ == target.rpartition(".")[2]
+
+
+def test_all_mistakes_are_reported_at_once(compose):
+    text = mistakes(
+        compose, "dataset=nova", "strategy=dann", "strategy.hiden=3", "strategy.dropout=1.5", "trainer.epochs=many",
+        "trainer.batchsize=3", "optimizer.lrate=1", "sed=3", "score=test/accuracy", "tracking.experiment=4",
+    )  # fmt: skip
+    lines = text.splitlines()
+    assert any("strategy.hiden" in line and "DANN has no option 'hiden'; did you mean 'hidden'?" in line for line in lines)
+    assert any(line.startswith("strategy.dropout=1.5: should be less than 1") for line in lines)
+    assert any(line.startswith("trainer.epochs=many: should be a") and "integer" in line for line in lines)
+    assert any("trainer.batchsize" in line and "did you mean 'batch_size'" in line for line in lines)
+    assert any("optimizer.lrate" in line and "Adam has no option" in line for line in lines)
+    assert any(line.startswith("sed: ") and "did you mean 'seed'" in line for line in lines)
+    assert any(line.startswith("tracking.experiment=4") for line in lines)
+
+
+def test_the_score_must_be_a_validation_metric(digits):
+    assert "sealed" in mistakes(digits, "score=test/accuracy")
+    assert "sealed" in mistakes(digits, "score=val_clean/accuracy")
+
+
+def test_one_domain_is_not_enough_for_adversarial_training(digits):
+    text = mistakes(digits, "strategy=dann")
+    assert text.startswith("strategy=dann needs a dataset with two domains; dataset=digits has one. Datasets with two: ")
+    assert "nova" in text
+
+
+@pytest.mark.parametrize("target", ["os.system", "builtins.eval", "torch.load", "torch.optimx.SGD", "src_evil.X", 3, "subprocess.Popen"])
+def test_only_the_projects_classes_and_optimizers_may_be_named(digits, target):
+    assert f"strategy._target_={target}: only classes of this project" in mistakes(digits, f"strategy._target_={target}")
+
+
+@pytest.mark.parametrize(("target", "why"), [
+    ("src.models.mlr.MLR", "not a Strategy"), ("src.strategies.erm.Erm2", "no such class"),
+    ("src.nowhere.X", "no such class"), ("src.run.job", "not a class"),
+])  # fmt: skip
+def test_a_wrong_class_is_explained(digits, target, why):
+    assert why in mistakes(digits, f"strategy._target_={target}")
+
+
+def test_bad_values_of_torchs_optimizers_are_found_before_the_run(digits):
+    assert "optimizer: Adam does not take" in mistakes(digits, "optimizer.lr=-1")
+    assert "optimizer: Adam does not take" in mistakes(digits, "optimizer.lr=fast")
+
+
+def test_a_plain_value_for_a_group_names_its_options():
+    assert lenient("strategy=dann") == "strategy=dann"
+    assert lenient("strategy.scale=1") == "++strategy.scale=1"
+    assert lenient("hydra.verbose=true") == "hydra.verbose=true"
+    assert lenient("~trainer") == "~trainer"
+    assert lenient("--help") == "--help"
+
+
+def test_an_unknown_device_is_refused(digits):
+    assert "trainer: device=cuda:97" in mistakes(digits, "trainer.device='cuda:97'")
+    assert "not a device" in mistakes(digits, "trainer.device=gpu")
+
+
+def test_an_unresolvable_interpolation_names_its_key(digits):
+    assert "score" in mistakes(digits, "score=${nowhere}")
+
+
+def test_data_root_comes_from_the_environment(monkeypatch):
+    import hydra
+
+    monkeypatch.setenv("KILTER_DATA_ROOT", "/elsewhere")
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        assert hydra.compose("config").data_root == "/elsewhere"

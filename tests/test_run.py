@@ -1,0 +1,100 @@
+"""The command as a person types it, from composition to record."""
+
+import json
+
+import numpy as np
+import pytest
+
+from src import config, experiment
+from src.evaluation.predictions import load
+from tests.test_training import only_run
+
+SMALL = ["dataset=digits", "model=mlr", "trainer.epochs=2", "trainer.num_threads=1"]
+
+
+def test_the_command_trains_and_leaves_a_record_that_stands_alone(command, tmp_path):
+    done = command("src.run", *SMALL, f"runs_root={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "val/balanced_accuracy = " in done.stdout
+    folder = only_run(tmp_path)
+    assert str(folder) in done.stdout
+    files = {path.name for path in folder.iterdir()}
+    assert files >= {"config.yaml", "record.json", "task.json", "history.jsonl", "metrics.json", "predictions.npz",
+                     "best.pt", "last.pt", "log.txt", "figures", "DONE"}  # fmt: skip
+    assert json.loads((folder / "DONE").read_text())["status"] == "finished"
+    assert len(list((folder / "figures").glob("*.png"))) >= 5
+    again = command("src.run", *SMALL, f"runs_root={tmp_path}")
+    assert "already finished" in again.stdout
+    assert again.returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["-sc", "query=bash"]])
+def test_help_and_completion_import_nothing_heavy(arguments):
+    import os
+    import subprocess
+    import sys
+
+    from tests.conftest import ROOT
+
+    env = {**os.environ, "COMP_LINE": "python -m src.run strategy=d", "COMP_POINT": "27"}
+    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "src.run", *arguments],
+                          cwd=ROOT, env=env, capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert "hydra" in imported
+    assert not imported & {"torch", "mlflow", "sklearn", "matplotlib", "pandas", "optuna", "h5py"}
+    if "query=bash" in arguments:
+        assert {"strategy=dann", "strategy=discriminator"} <= set(done.stdout.split())
+
+
+def test_mistakes_are_sentences_with_exit_status_2(command, tmp_path):
+    done = command("src.run", *SMALL, "strategy=dann", "trainer.epoch=3", f"runs_root={tmp_path / 'r'}")
+    assert done.returncode == 2
+    assert "trainer.epoch" in done.stderr
+    assert "did you mean 'epochs'" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert not (tmp_path / "r").exists()
+
+
+def test_an_unknown_group_option_lists_the_known(command):
+    done = command("src.run", "strategy=dan")
+    assert done.returncode != 0
+    assert "dann" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_metrics_follow_from_the_predictions_alone(compose, tmp_path):
+    score = experiment.run(config.check(compose(*SMALL, "noise_model=uniform", "noise_model.rate=0.3")))
+    folder = only_run(tmp_path / "runs_root")
+    metrics, found = json.loads((folder / "metrics.json").read_text()), load(folder / "predictions.npz")
+    val, test = found["val"], found["test"]
+    recalls = [np.mean(val.probabilities[val.labels == c].argmax(1) == c) for c in range(10)]
+    assert score == metrics["score"] == metrics["val/balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    assert metrics["test/accuracy"] == pytest.approx(np.mean(test.probabilities.argmax(1) == test.clean))
+    assert metrics["val_clean/accuracy"] == pytest.approx(np.mean(val.probabilities.argmax(1) == val.clean))
+    assert metrics["data/val/flip_rate"] == pytest.approx(np.mean(val.labels != val.clean))
+    assert (test.labels == test.clean).all()
+
+
+def test_noise_touches_training_and_validation_only_and_each_with_its_own_stream(compose):
+    parts = config.check(compose(*SMALL, "noise_model=uniform", "noise_model.rate=0.5"))
+    clean = config.check(compose(*SMALL))
+    splits = parts.dataset.splits(parts.settings.data_root, parts.settings.cache_root, 0)
+    noisy, right = experiment.prepare(parts, splits).splits, experiment.prepare(clean, splits).splits
+    assert (noisy.train.rows == right.train.rows).all()
+    assert 0.4 < (noisy.train.labels != right.train.labels).mean() < 0.6
+    assert (noisy.test.labels == right.test.labels).all()
+    assert (noisy.train.clean == right.train.labels).all()
+
+
+def test_a_forced_repetition_stands_beside_the_first(compose, tmp_path):
+    first = experiment.run(config.check(compose(*SMALL)))
+    second = experiment.run(config.check(compose(*SMALL, "force=true")))
+    assert first == second
+    assert len([path for path in (tmp_path / "runs_root").iterdir() if path.is_dir()]) == 2
+
+
+def test_stock_multirun_works(command, tmp_path):
+    done = command("src.run", "-m", *SMALL, "seed=0,1", f"runs_root={tmp_path}", "tracking.enabled=false")
+    assert done.returncode == 0, done.stderr
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2

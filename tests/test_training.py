@@ -1,0 +1,118 @@
+"""The loop: stopping, selection, checkpoints, and the same bits after an interruption."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from src import checkpoint, config, experiment
+from src.errors import UserError
+
+
+class Interrupted(Exception):
+    pass
+
+
+def weights(folder: Path, name: str = "last.pt") -> dict[str, torch.Tensor]:
+    return checkpoint.load(folder / name)["model"]
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def only_run(root: Path) -> Path:
+    (folder,) = [path for path in root.iterdir() if path.is_dir() and ".aborted" not in path.name]
+    return folder
+
+
+DROPOUT = ["dataset=digits", "model=mlr", "schedule=onecycle", "augmentation=flip", "optimizer=sgd", "noise_model=uniform",
+           "imbalance_strategy=oversample"]  # fmt: skip
+TWO_DOMAINS = ["dataset=arrays", "model=mlr", "strategy=dann", "strategy.scale=ramp", "optimizer=adam"]
+
+
+@pytest.fixture
+def two_domain_file(tmp_path):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    domain = np.arange(400) % 2
+    X = rng.normal(size=(400, 6)).astype(np.float32)
+    X[:, 0] += 3 * y
+    X[:, 1] += 3 * domain
+    (tmp_path / "data_root").mkdir()
+    np.savez(tmp_path / "data_root" / "two.npz", X=X, y=y, domain=domain)
+    return "dataset.path=two.npz"
+
+
+@pytest.mark.parametrize("stop_after", [1, 3])
+@pytest.mark.parametrize("two_domains", [False, True])
+def test_an_interrupted_and_resumed_run_ends_with_the_same_bits(compose, tmp_path, two_domain_file, two_domains, stop_after):
+    arguments = [*TWO_DOMAINS, two_domain_file] if two_domains else DROPOUT
+    arguments = [*arguments, "trainer.epochs=5", "trainer.batch_size=48", "trainer.select=last"]
+
+    def interrupt(epoch, metrics):
+        if epoch == stop_after:
+            raise Interrupted
+
+    whole = experiment.run(config.check(compose(*arguments, f"runs_root={tmp_path / 'whole'}")))
+    broken = f"runs_root={tmp_path / 'broken'}"
+    with pytest.raises(Interrupted):
+        experiment.run(config.check(compose(*arguments, broken)), interrupt)
+    resumed = experiment.run(config.check(compose(*arguments, broken, "trainer.resume=true")))
+    a, b = only_run(tmp_path / "whole"), only_run(tmp_path / "broken")
+    assert same(weights(a), weights(b))
+    assert same(weights(a, "best.pt"), weights(b, "best.pt"))
+    assert whole == resumed
+    assert a.name == b.name
+    epochs = [line.split(",")[0] for line in (b / "history.jsonl").read_text().splitlines()]
+    assert epochs == [f'{{"epoch": {n}' for n in range(1, 6)]
+
+
+def test_patience_stops_and_the_best_epoch_is_selected(compose, tmp_path):
+    arguments = ["dataset=digits", "model=mlr", "trainer.epochs=40", "trainer.patience=2", "optimizer.lr=0.1"]
+    score = experiment.run(config.check(compose(*arguments)))
+    folder = only_run(tmp_path / "runs_root")
+    history = [eval(line, {"NaN": float("nan")})["metrics"]["val/balanced_accuracy"] for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert len(history) < 40
+    assert max(history) == pytest.approx(score, abs=1e-9)
+    assert history.index(max(history)) + 1 == len(history) - 2
+
+
+def test_max_steps_ends_inside_an_epoch(compose, tmp_path):
+    experiment.run(config.check(compose("dataset=digits", "model=mlr", "trainer.max_steps=13", "trainer.batch_size=100")))
+    state = checkpoint.load(only_run(tmp_path / "runs_root") / "last.pt")
+    assert state["progress"]["step"] == 13
+
+
+def test_divergence_is_a_sentence_and_the_run_failed(compose, tmp_path):
+    with pytest.raises(UserError, match=r"training diverged at epoch 1, step \d+: .* try a smaller optimizer\.lr"):
+        experiment.run(config.check(compose("dataset=digits", "model=lenet", "optimizer=sgd", "optimizer.lr=1e30")))
+    folder = only_run(tmp_path / "runs_root")
+    assert '"failed"' in (folder / "DONE").read_text()
+
+
+def test_an_unreported_score_names_those_reported(compose):
+    with pytest.raises(UserError, match="score=val/balanced_acuracy: this run does not report it; did you mean 'val/balanced_accuracy'"):
+        experiment.run(config.check(compose("dataset=digits", "model=mlr", "score=val/balanced_acuracy")))
+    with pytest.raises(UserError, match=r"trainer\.monitor=val/nothing: this run does not report it"):
+        experiment.run(config.check(compose("dataset=digits", "model=mlr", "trainer.monitor=val/nothing")))
+
+
+def test_a_callback_that_returns_true_stops_the_training(compose, tmp_path):
+    experiment.run(config.check(compose("dataset=digits", "model=mlr", "trainer.epochs=9")), lambda epoch, metrics: epoch == 2)
+    assert len((only_run(tmp_path / "runs_root") / "history.jsonl").read_text().splitlines()) == 2
+
+
+def test_same_seed_same_numbers_another_seed_others(compose, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        experiment.run(config.check(compose("dataset=digits", "model=mlr", "trainer.epochs=1", f"seed={seed}", f"runs_root={tmp_path / name}")))
+    a, b, c = (weights(only_run(tmp_path / name)) for name in "abc")
+    assert same(a, b)
+    assert not same(a, c)
+
+
+def test_bf16_and_compile_are_options_of_the_same_loop(compose):
+    score = experiment.run(config.check(compose("dataset=digits", "model=mlr", "trainer.precision=bf16", "optimizer.lr=0.01")))
+    assert score > 0.8
