@@ -63,7 +63,9 @@ class Settings(Component):
                 "so that nothing is chosen by them"
             )
         if name is not None and (not name or set(name) & set("/\\\0") or name.startswith(".")):
-            raise ValueError(f"name={name!r}: it names a folder, so it must not be empty, start with '.' or contain '/'")
+            raise ValueError(
+                f"name={name!r}: it names a folder, so it must not be empty, start with '.' or contain '/'"
+            )
         self.name, self.seed, self.score, self.force, self.code = name, seed, score, force, code
         self.natural_prior = natural_prior
         self.data_root, self.cache_root, self.runs_root = Path(data_root), Path(cache_root), Path(runs_root)
@@ -167,7 +169,7 @@ def _locate(key: str, target: object) -> type:
 
 def construct(cls: Any, section: str, options: dict[str, Any], problems: list[str], others: Iterable[str] = ()) -> Any:
     prefix = f"{section}." if section else ""
-    known = [name for name in inspect.signature(cls).parameters]
+    known = list(inspect.signature(cls).parameters)
     try:
         return cls(**options)
     except pydantic.ValidationError as error:
@@ -213,7 +215,11 @@ def _schedule(cls: Any, options: dict[str, Any], problems: list[str]) -> MakeSch
 
     import torch
 
-    return make if _tried("schedule", cls, options, problems, lambda: make(torch.optim.SGD([_dummy()], 0.1), 100)) else None
+    return (
+        make
+        if _tried("schedule", cls, options, problems, lambda: make(torch.optim.SGD([_dummy()], 0.1), 100))
+        else None
+    )
 
 
 def _dummy() -> nn.Parameter:
@@ -226,7 +232,9 @@ def _tried(section: str, cls: Any, options: dict[str, Any], problems: list[str],
     """Whether the options fit a torch class: their names, and their values on a stand-in parameter."""
     known = [name for name in inspect.signature(cls).parameters if name not in {"params", "optimizer"}]
     unknown = [key for key in options if key not in known]
-    problems.extend(f"{section}.{key}: {cls.__name__} has no option '{key}'{did_you_mean(key, known)}" for key in unknown)
+    problems.extend(
+        f"{section}.{key}: {cls.__name__} has no option '{key}'{did_you_mean(key, known)}" for key in unknown
+    )
     if unknown:
         return False
     try:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from src.inference import probabilities
 from src.noise_models.transition_matrix import realised
 from src.seeding import numpy_stream, seed_torch
 from src.strategies.base import Predictor
-from src.task import HIDDEN, IntArray, Split, Splits, Task, class_counts
+from src.task import Split, Splits, Task, class_counts
 from src.training import OnEpoch, Trainer
 
 log = logging.getLogger("src")
@@ -132,7 +131,9 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
 
     def each_epoch(epoch: int, metrics: dict[str, float]) -> bool:
         if settings.score not in metrics:
-            raise UserError(f"score={settings.score}: this run does not report it{did_you_mean(settings.score, metrics)}")
+            raise UserError(
+                f"score={settings.score}: this run does not report it{did_you_mean(settings.score, metrics)}"
+            )
         run.record_epoch(epoch, metrics)
         tracking.sync(run.folder, experiment.tracking)
         return bool(on_epoch and on_epoch(epoch, metrics))
@@ -169,7 +170,9 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     scores |= evaluate("test", found["test"], predicted, task.domain_names, natural, truth="clean")
     scores |= prepared.facts
     predictions.save(run.folder / "predictions.npz", **found)
-    run.write_json("metrics.json", {"score": scores[settings.score], "best_epoch": trainer.progress.best_epoch, **scores})
+    run.write_json(
+        "metrics.json", {"score": scores[settings.score], "best_epoch": trainer.progress.best_epoch, **scores}
+    )
     plots.draw(run.folder)
     tracking.log_model(run.folder, predictor, val, experiment.tracking)
     return scores[settings.score]
@@ -182,7 +185,9 @@ def natural_prior(experiment: Experiment, splits: Splits) -> list[float] | None:
         return list(splits.natural_prior) if splits.natural_prior is not None else None
     if len(given) != len(splits.class_names):
         names = ", ".join(splits.class_names)
-        raise UserError(f"natural_prior has {len(given)} entries, but there are {len(splits.class_names)} classes: {names}")
+        raise UserError(
+            f"natural_prior has {len(given)} entries, but there are {len(splits.class_names)} classes: {names}"
+        )
     return [share / sum(given) for share in given]
 
 

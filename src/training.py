@@ -90,7 +90,9 @@ def find_device(name: str) -> torch.device:
     except RuntimeError:
         raise ValueError(f"device={name}: not a device; give auto, cpu, cuda, cuda:<number> or mps") from None
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(device.type, False) or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+    if not there.get(device.type, False) or (
+        device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    ):
         raise ValueError(f"device={name}: this machine has no such device; give auto or cpu")
     return device
 
@@ -218,7 +220,9 @@ class Trainer:
                 steps += 1
                 seen += len(source) + (len(target) if target is not None else 0)
                 if bar.update():
-                    bar.set_postfix(loss=f"{losses['total'].item():.4f}", events_s=f"{seen / bar.format_dict['elapsed']:.0f}")
+                    bar.set_postfix(
+                        loss=f"{losses['total'].item():.4f}", events_s=f"{seen / bar.format_dict['elapsed']:.0f}"
+                    )
         means = {f"train/{name}": float(value) / steps for name, value in sums.items()}
         if not math.isfinite(means["train/total"]):
             raise UserError(self._diverged("the training loss is not finite"))
@@ -254,7 +258,12 @@ class Trainer:
         )  # fmt: skip
 
     def _remember(
-        self, found: dict[str, float], model: Model, strategy: Strategy, optimizer: Optimizer, schedule: LRScheduler | None
+        self,
+        found: dict[str, float],
+        model: Model,
+        strategy: Strategy,
+        optimizer: Optimizer,
+        schedule: LRScheduler | None,
     ) -> None:
         """Write last.pt, and best.pt first if this epoch is the best so far."""
         monitor, now = self.options.monitor, self.progress

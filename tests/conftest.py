@@ -38,6 +38,18 @@ def compose(tmp_path: Path) -> Callable[..., DictConfig]:
 
 
 @pytest.fixture
+def train(compose: Callable[..., DictConfig]) -> Callable[..., float]:
+    """Run the experiment of a command line in this process; returns its score."""
+
+    def trained(*overrides: str, on_epoch: Callable[[int, dict[str, float]], bool | None] | None = None) -> float:
+        from src import config, experiment
+
+        return experiment.run(config.check(compose(*overrides)), on_epoch)
+
+    return trained
+
+
+@pytest.fixture
 def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `python -m <module> <arguments>` as a person would, from the repository's root."""
 

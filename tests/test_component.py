@@ -8,7 +8,9 @@ from src.component import Component, Dropout, NonNegativeFloat, PositiveInt
 
 
 class Part(Component):
-    def __init__(self, *, width: PositiveInt, scale: NonNegativeFloat | Literal["ramp"] = 1.0, drop: Dropout = 0.5) -> None:
+    def __init__(
+        self, *, width: PositiveInt, scale: NonNegativeFloat | Literal["ramp"] = 1.0, drop: Dropout = 0.5
+    ) -> None:
         if width % 2:
             raise ValueError("width must be even")
         self.width, self.scale, self.drop = width, scale, drop

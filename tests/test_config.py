@@ -25,10 +25,16 @@ def test_the_groups_are_the_folders_of_conf():
     assert {path.name for path in CONF.iterdir() if path.is_dir()} >= GROUPS
 
 
-@pytest.mark.parametrize("path", sorted(p for g in GROUPS for p in (CONF / g).glob("*.yaml")), ids=lambda p: f"{p.parent.name}={p.stem}")
+@pytest.mark.parametrize(
+    "path", sorted(p for g in GROUPS for p in (CONF / g).glob("*.yaml")), ids=lambda p: f"{p.parent.name}={p.stem}"
+)
 def test_every_option_of_every_group_passes_the_check(digits, path):
     pair = {"dann": ["dataset=nova"], "discriminator": ["dataset=nova"]}.get(path.stem, [])
-    required = {"transition": ["noise_model.matrix=[[.9,.1],[.1,.9]]"]}.get(path.stem, []) if path.parent.name == "noise_model" else []
+    required = (
+        {"transition": ["noise_model.matrix=[[.9,.1],[.1,.9]]"]}.get(path.stem, [])
+        if path.parent.name == "noise_model"
+        else []
+    )
     experiment = config.check(digits(*pair, f"{path.parent.name}={path.stem}", *required))
     target = yaml.safe_load(path.read_text()).get("_target_")
     if target and target.startswith("src."):
@@ -41,7 +47,9 @@ def test_all_mistakes_are_reported_at_once(compose):
         "trainer.batchsize=3", "optimizer.lrate=1", "sed=3", "score=test/accuracy", "tracking.experiment=4",
     )  # fmt: skip
     lines = text.splitlines()
-    assert any("strategy.hiden" in line and "DANN has no option 'hiden'; did you mean 'hidden'?" in line for line in lines)
+    assert any(
+        "strategy.hiden" in line and "DANN has no option 'hiden'; did you mean 'hidden'?" in line for line in lines
+    )
     assert any(line.startswith("strategy.dropout=1.5: should be less than 1") for line in lines)
     assert any(line.startswith("trainer.epochs=many: should be a") and "integer" in line for line in lines)
     assert any("trainer.batchsize" in line and "did you mean 'batch_size'" in line for line in lines)
@@ -57,13 +65,19 @@ def test_the_score_must_be_a_validation_metric(digits):
 
 def test_one_domain_is_not_enough_for_adversarial_training(digits):
     text = mistakes(digits, "strategy=dann")
-    assert text.startswith("strategy=dann needs a dataset with two domains; dataset=digits has one. Datasets with two: ")
+    assert text.startswith(
+        "strategy=dann needs a dataset with two domains; dataset=digits has one. Datasets with two: "
+    )
     assert "nova" in text
 
 
-@pytest.mark.parametrize("target", ["os.system", "builtins.eval", "torch.load", "torch.optimx.SGD", "src_evil.X", 3, "subprocess.Popen"])
+@pytest.mark.parametrize(
+    "target", ["os.system", "builtins.eval", "torch.load", "torch.optimx.SGD", "src_evil.X", 3, "subprocess.Popen"]
+)
 def test_only_the_projects_classes_and_optimizers_may_be_named(digits, target):
-    assert f"strategy._target_={target}: only classes of this project" in mistakes(digits, f"strategy._target_={target}")
+    assert f"strategy._target_={target}: only classes of this project" in mistakes(
+        digits, f"strategy._target_={target}"
+    )
 
 
 @pytest.mark.parametrize(("target", "why"), [

@@ -63,8 +63,8 @@ def test_an_unknown_group_option_lists_the_known(command):
     assert "Traceback" not in done.stderr
 
 
-def test_metrics_follow_from_the_predictions_alone(compose, tmp_path):
-    score = experiment.run(config.check(compose(*SMALL, "noise_model=uniform", "noise_model.rate=0.3")))
+def test_metrics_follow_from_the_predictions_alone(train, tmp_path):
+    score = train(*SMALL, "noise_model=uniform", "noise_model.rate=0.3")
     folder = only_run(tmp_path / "runs_root")
     metrics, found = json.loads((folder / "metrics.json").read_text()), load(folder / "predictions.npz")
     val, test = found["val"], found["test"]
@@ -87,9 +87,9 @@ def test_noise_touches_training_and_validation_only_and_each_with_its_own_stream
     assert (noisy.train.clean == right.train.labels).all()
 
 
-def test_a_forced_repetition_stands_beside_the_first(compose, tmp_path):
-    first = experiment.run(config.check(compose(*SMALL)))
-    second = experiment.run(config.check(compose(*SMALL, "force=true")))
+def test_a_forced_repetition_stands_beside_the_first(train, tmp_path):
+    first = train(*SMALL)
+    second = train(*SMALL, "force=true")
     assert first == second
     assert len([path for path in (tmp_path / "runs_root").iterdir() if path.is_dir()]) == 2
 

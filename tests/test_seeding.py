@@ -11,7 +11,9 @@ def test_streams_depend_on_every_argument():
 
 def test_same_arguments_same_numbers():
     assert np.array_equal(numpy_stream(3, "data").random(5), numpy_stream(3, "data").random(5))
-    assert torch.equal(torch.rand(5, generator=torch_stream(3, "x", 1)), torch.rand(5, generator=torch_stream(3, "x", 1)))
+    assert torch.equal(
+        torch.rand(5, generator=torch_stream(3, "x", 1)), torch.rand(5, generator=torch_stream(3, "x", 1))
+    )
     seed_torch(3, "model")
     first = torch.rand(3)
     seed_torch(3, "model")

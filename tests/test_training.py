@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from src import checkpoint, config, experiment
+from src import checkpoint
 from src.errors import UserError
 
 
@@ -48,7 +48,9 @@ def two_domain_file(tmp_path):
 
 @pytest.mark.parametrize("stop_after", [1, 3])
 @pytest.mark.parametrize("two_domains", [False, True])
-def test_an_interrupted_and_resumed_run_ends_with_the_same_bits(compose, tmp_path, two_domain_file, two_domains, stop_after):
+def test_an_interrupted_and_resumed_run_ends_with_the_same_bits(
+    train, tmp_path, two_domain_file, two_domains, stop_after
+):
     arguments = [*TWO_DOMAINS, two_domain_file] if two_domains else DROPOUT
     arguments = [*arguments, "trainer.epochs=5", "trainer.batch_size=48", "trainer.select=last"]
 
@@ -56,11 +58,11 @@ def test_an_interrupted_and_resumed_run_ends_with_the_same_bits(compose, tmp_pat
         if epoch == stop_after:
             raise Interrupted
 
-    whole = experiment.run(config.check(compose(*arguments, f"runs_root={tmp_path / 'whole'}")))
+    whole = train(*arguments, f"runs_root={tmp_path / 'whole'}")
     broken = f"runs_root={tmp_path / 'broken'}"
     with pytest.raises(Interrupted):
-        experiment.run(config.check(compose(*arguments, broken)), interrupt)
-    resumed = experiment.run(config.check(compose(*arguments, broken, "trainer.resume=true")))
+        train(*arguments, broken, on_epoch=interrupt)
+    resumed = train(*arguments, broken, "trainer.resume=true")
     a, b = only_run(tmp_path / "whole"), only_run(tmp_path / "broken")
     assert same(weights(a), weights(b))
     assert same(weights(a, "best.pt"), weights(b, "best.pt"))
@@ -70,49 +72,54 @@ def test_an_interrupted_and_resumed_run_ends_with_the_same_bits(compose, tmp_pat
     assert epochs == [f'{{"epoch": {n}' for n in range(1, 6)]
 
 
-def test_patience_stops_and_the_best_epoch_is_selected(compose, tmp_path):
+def test_patience_stops_and_the_best_epoch_is_selected(train, tmp_path):
     arguments = ["dataset=digits", "model=mlr", "trainer.epochs=40", "trainer.patience=2", "optimizer.lr=0.1"]
-    score = experiment.run(config.check(compose(*arguments)))
+    score = train(*arguments)
     folder = only_run(tmp_path / "runs_root")
-    history = [eval(line, {"NaN": float("nan")})["metrics"]["val/balanced_accuracy"] for line in (folder / "history.jsonl").read_text().splitlines()]
+    history = [
+        eval(line, {"NaN": float("nan")})["metrics"]["val/balanced_accuracy"]
+        for line in (folder / "history.jsonl").read_text().splitlines()
+    ]
     assert len(history) < 40
     assert max(history) == pytest.approx(score, abs=1e-9)
     assert history.index(max(history)) + 1 == len(history) - 2
 
 
-def test_max_steps_ends_inside_an_epoch(compose, tmp_path):
-    experiment.run(config.check(compose("dataset=digits", "model=mlr", "trainer.max_steps=13", "trainer.batch_size=100")))
+def test_max_steps_ends_inside_an_epoch(train, tmp_path):
+    train("dataset=digits", "model=mlr", "trainer.max_steps=13", "trainer.batch_size=100")
     state = checkpoint.load(only_run(tmp_path / "runs_root") / "last.pt")
     assert state["progress"]["step"] == 13
 
 
-def test_divergence_is_a_sentence_and_the_run_failed(compose, tmp_path):
+def test_divergence_is_a_sentence_and_the_run_failed(train, tmp_path):
     with pytest.raises(UserError, match=r"training diverged at epoch 1, step \d+: .* try a smaller optimizer\.lr"):
-        experiment.run(config.check(compose("dataset=digits", "model=lenet", "optimizer=sgd", "optimizer.lr=1e30")))
+        train("dataset=digits", "model=lenet", "optimizer=sgd", "optimizer.lr=1e30")
     folder = only_run(tmp_path / "runs_root")
     assert '"failed"' in (folder / "DONE").read_text()
 
 
-def test_an_unreported_score_names_those_reported(compose):
-    with pytest.raises(UserError, match="score=val/balanced_acuracy: this run does not report it; did you mean 'val/balanced_accuracy'"):
-        experiment.run(config.check(compose("dataset=digits", "model=mlr", "score=val/balanced_acuracy")))
+def test_an_unreported_score_names_those_reported(train):
+    with pytest.raises(
+        UserError, match="score=val/balanced_acuracy: this run does not report it; did you mean 'val/balanced_accuracy'"
+    ):
+        train("dataset=digits", "model=mlr", "score=val/balanced_acuracy")
     with pytest.raises(UserError, match=r"trainer\.monitor=val/nothing: this run does not report it"):
-        experiment.run(config.check(compose("dataset=digits", "model=mlr", "trainer.monitor=val/nothing")))
+        train("dataset=digits", "model=mlr", "trainer.monitor=val/nothing")
 
 
-def test_a_callback_that_returns_true_stops_the_training(compose, tmp_path):
-    experiment.run(config.check(compose("dataset=digits", "model=mlr", "trainer.epochs=9")), lambda epoch, metrics: epoch == 2)
+def test_a_callback_that_returns_true_stops_the_training(train, tmp_path):
+    train("dataset=digits", "model=mlr", "trainer.epochs=9", on_epoch=lambda epoch, metrics: epoch == 2)
     assert len((only_run(tmp_path / "runs_root") / "history.jsonl").read_text().splitlines()) == 2
 
 
-def test_same_seed_same_numbers_another_seed_others(compose, tmp_path):
+def test_same_seed_same_numbers_another_seed_others(train, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        experiment.run(config.check(compose("dataset=digits", "model=mlr", "trainer.epochs=1", f"seed={seed}", f"runs_root={tmp_path / name}")))
+        train("dataset=digits", "model=mlr", "trainer.epochs=1", f"seed={seed}", f"runs_root={tmp_path / name}")
     a, b, c = (weights(only_run(tmp_path / name)) for name in "abc")
     assert same(a, b)
     assert not same(a, c)
 
 
-def test_bf16_and_compile_are_options_of_the_same_loop(compose):
-    score = experiment.run(config.check(compose("dataset=digits", "model=mlr", "trainer.precision=bf16", "optimizer.lr=0.01")))
+def test_bf16_and_compile_are_options_of_the_same_loop(train):
+    score = train("dataset=digits", "model=mlr", "trainer.precision=bf16", "optimizer.lr=0.01")
     assert score > 0.8

@@ -20,6 +20,11 @@ def rows() -> Iterator[Row]:
         command = [sys.executable, "-m", "src.run", "dataset=nova", "model=mobilenet", "strategy=dann"]
         places = [f"runs_root={folder}/runs", f"cache_root={folder}/cache"]
         started = perf_counter()
-        done = subprocess.run([sys.executable, "-c", CHILD, *command, *places], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, *command, *places],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
         yield Row("make demo, data simulated afresh: wall time", [perf_counter() - started], "s", at_most=120)
         yield Row("make demo: peak memory", [float(done.stdout)], "GB", at_most=2)

@@ -34,9 +34,7 @@ class Row:
     def __str__(self) -> str:
         spread = f"{min(self.values):.3g} to {max(self.values):.3g}"
         verdict = "kept" if self.kept else "MISSED"
-        return (
-            f"| {self.name} | {self.median:.3g} {self.unit} | {self.limit} {self.unit} | {verdict} | {len(self.values)} | {spread} |"
-        )
+        return f"| {self.name} | {self.median:.3g} {self.unit} | {self.limit} {self.unit} | {verdict} | {len(self.values)} | {spread} |"
 
 
 HEADER = "| what | median | limit | | n | range |\n|---|---|---|---|---|---|"
