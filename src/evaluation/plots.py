@@ -1,0 +1,105 @@
+"""A run folder's numbers drawn into its figures/ folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from src.errors import UserError
+from src.evaluation import predictions
+from src.evaluation.metrics import higher_is_better
+from src.evaluation.predictions import Predictions
+from src.task import HIDDEN
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(folder: Path) -> list[Path]:
+    """Write figures/<name>.png from history.jsonl, predictions.npz and task.json; returns their paths.
+
+    The figures of predictions show the test split with its true labels. What is not there yet (no epoch, no
+    predictions) is not drawn. Raises UserError if task.json is missing or damaged.
+    """
+    try:
+        task = json.loads((folder / "task.json").read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / 'task.json'}: cannot be read ({error}); give the folder of a run") from None
+    (folder / "figures").mkdir(exist_ok=True)
+    written = []
+    for name, figure in _figures(folder, task):
+        path = folder / "figures" / f"{name}.png"
+        _write(path, figure)
+        written.append(path)
+    return written
+
+
+def _figures(folder: Path, task: dict[str, Any]) -> Iterator[tuple[str, Figure]]:
+    from src.evaluation import figures
+
+    epochs, curves = read_history(folder / "history.jsonl")
+    if epochs:
+        best = best_epoch(epochs, curves, task["monitor"])
+        yield "history", figures.history(epochs, curves, task["monitor"], best)
+    if not (folder / "predictions.npz").exists():
+        return
+    test = _drawable(predictions.load(folder / "predictions.npz")["test"])
+    if not len(test):
+        return
+    p, labels, weight, domain = test.probabilities, test.clean, test.weight, test.domain
+    domain_names = tuple(task["domain_names"])
+    predicts_domain = task["predicts"] == "domain"
+    names = domain_names if predicts_domain else tuple(task["class_names"])
+    if predicts_domain:
+        domain, domain_names = np.zeros_like(domain), ("all",)
+    yield "confusion", figures.confusion(p, labels, weight, names)
+    yield "outputs", figures.outputs(p, labels, weight, names)
+    yield "purity_efficiency", figures.cuts(p, labels, weight, names, task["natural_prior"])
+    yield "roc", figures.roc(p, labels, weight, domain, names, domain_names)
+    yield "precision_recall", figures.precision_recall(p, labels, weight, names)
+    yield "reliability", figures.reliability(p, labels, weight)
+
+
+def read_history(path: Path) -> tuple[list[int], dict[str, list[float]]]:
+    """Epochs and, by metric, one value for each of them (NaN where missing); a torn last line is left out."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    names = dict.fromkeys(name for record in records for name in record["metrics"])
+    curves = {name: [_number(record["metrics"].get(name)) for record in records] for name in names}
+    return [record["epoch"] for record in records], curves
+
+
+def best_epoch(epochs: list[int], curves: dict[str, list[float]], monitor: str) -> int | None:
+    """The first epoch with the best value of the monitored metric; None if there is none."""
+    values = np.array(curves.get(monitor, []))
+    if not len(values) or np.isnan(values).all():
+        return None
+    return epochs[int(np.nanargmax(values) if higher_is_better(monitor) else np.nanargmin(values))]
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _drawable(test: Predictions) -> Predictions:
+    """The events that count."""
+    return test.select((test.clean != HIDDEN) & (test.weight != 0))
+
+
+def _write(path: Path, figure: Figure) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        figure.savefig(partial, format="png")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
