@@ -1,0 +1,571 @@
+"""The run folder: its key, its claim, its state, its record. The folder is the truth; MLflow mirrors it.
+
+    runs/<name>-<key>/  config.yaml record.json [code.diff] history.jsonl metrics.json ... and at last DONE
+
+A folder carries LEASE while a process works in it and DONE once it ended (JSON: status, reason, ended); one that has
+neither a live LEASE nor DONE belongs to a process that died. All claims pass one lock file in the runs' root; runs on
+several machines need a file system that they share, with working file locks. `python -m src.runs clean` tidies up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Literal, NoReturn
+
+from src.errors import UserError, did_you_mean
+
+SCHEMA = 1
+HEARTBEAT = 5.0  # seconds between signs of life
+STALE = 60.0  # seconds without one, after which a process that we cannot see is taken for dead
+DIFF_BYTES = 1 << 20
+ROOT = Path(__file__).resolve().parents[1]
+NOT_IDENTITY = {"tracking", "data_root", "cache_root", "runs_root", "force", "code", "name",
+                "trainer.device", "trainer.resume", "trainer.progress"}  # fmt: skip
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pandas", "h5py", "hydra-core", "mlflow", "optuna")
+
+Status = Literal["finished", "failed", "killed", "pruned", "running"]
+
+
+# --- the key: what makes two runs the same run ---
+
+
+def identity(config: Mapping[str, Any], fingerprint: str, code: str) -> dict[str, Any]:
+    """Everything that can change a run's numbers: dotted configuration keys, '(data)' and '(code)'; 1 equals 1.0."""
+    kept = {key: value for key, value in flatten(config).items() if not _excluded(key)}
+    return {**kept, "(data)": fingerprint, "(code)": code}
+
+
+def run_key(config: Mapping[str, Any], fingerprint: str, code: str) -> str:
+    """12 hexadecimal digits that name the run's identity."""
+    text = json.dumps(identity(config, fingerprint, code), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def differing_keys(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """The keys in which two identities differ: why one run is not the other."""
+    missing = object()
+    return sorted(key for key in {*a, *b} if a.get(key, missing) != b.get(key, missing))
+
+
+def identity_of(folder: Path) -> dict[str, Any]:
+    """The identity of a recorded run."""
+    from omegaconf import OmegaConf
+
+    config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    record = read_json(folder / "record.json")
+    return identity(config, record["data_fingerprint"], record["code"])
+
+
+def code_hash(policy: Literal["strict", "any"]) -> str:
+    """A digest of all of src/, edits included; with policy 'any' the empty text, so that any code is the same code."""
+    if policy == "any":
+        return ""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(ROOT).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options as {'trainer.epochs': 5, ...}, numbers in one spelling; lists stay values."""
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = _canonical(value)
+    return flat
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return [_canonical(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _excluded(key: str) -> bool:
+    return key in NOT_IDENTITY or key.split(".")[0] in NOT_IDENTITY
+
+
+# --- the record: what was run, by which code, on which machine ---
+
+
+def describe(key: str, name: str, seed: int, fingerprint: str, code: str) -> dict[str, Any]:
+    """The content of record.json; 'diff' goes to a file of its own."""
+    return {
+        "schema": SCHEMA, "id": uuid.uuid4().hex, "key": key, "name": name, "seed": seed, "created": _now(),
+        "command": mask(" ".join(sys.argv)), "data_fingerprint": fingerprint, "code": code,
+        **_git(), "versions": _versions(), **_machine(),
+    }  # fmt: skip
+
+
+def mask(text: str) -> str:
+    """The text without the passwords of the addresses in it."""
+    text = re.sub(r"(://[^:@/\s]*):\S+@", r"\1:***@", text)
+    return re.sub(r"(?i)((?:password|passwd|pwd|token|secret)=)[^&\s]+", r"\1***", text)
+
+
+@functools.cache
+def _git() -> dict[str, Any]:
+    """Revision and edits of the code; all empty outside a git repository."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+
+    try:
+        revision, changes = git("rev-parse", "HEAD").strip(), git("status", "--porcelain")
+        diff = git("diff", "--no-ext-diff", "HEAD") if changes else ""
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return {"git_revision": None, "git_dirty": None, "untracked": [], "diff": ""}
+    untracked = [line[3:] for line in changes.splitlines() if line.startswith("??")]
+    return {"git_revision": revision, "git_dirty": bool(changes), "untracked": untracked, "diff": diff}
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    found = {"python": sys.version.split()[0]}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def _machine() -> dict[str, Any]:
+    info = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*:\s*(.*)", info.read_text()) if info.exists() else None
+    found = {"host": socket.gethostname(), "cpu": model[1] if model else "", "cores": os.cpu_count(), "gpu": ""}
+    torch: Any = sys.modules.get("torch")  # not imported for this
+    if torch is not None:
+        found["threads"] = torch.get_num_threads()
+        found["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    return found
+
+
+# --- files ---
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises UserError if the file is missing or torn."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable record ({error})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: not a record")
+    return content
+
+
+def write_text(path: Path, text: str) -> None:
+    """The whole file or nothing, on the disk when this returns."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with partial.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    parent = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+def history(folder: Path, after: int = 0) -> list[dict[str, Any]]:
+    """Epochs recorded so far ({'epoch', 'time', 'metrics'}), those after the given one; a torn last line is left out."""
+    path = folder / "history.jsonl"
+    lines = path.read_text(errors="replace").splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n") and _epoch_of(line) > after]
+
+
+def _epoch_of(line: str) -> int:
+    match = re.match(r'\{"epoch": (\d+),', line)
+    return int(match[1]) if match else -1
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+# --- the lease: one process at a time works in a folder ---
+
+
+class Lease:
+    """The right to write into a run folder: a file that names its owner and is touched while the owner lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.token = folder / "LEASE", uuid.uuid4().hex
+        content = {"token": self.token, "host": socket.gethostname(), **_process(os.getpid())}
+        handle = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        try:
+            os.write(handle, json.dumps(content).encode())
+        finally:
+            os.close(handle)
+
+    def held(self) -> bool:
+        return _owner(self.path).get("token") == self.token
+
+    def touch(self) -> None:
+        with contextlib.suppress(OSError):
+            if self.held():
+                os.utime(self.path)
+
+    def release(self) -> None:
+        with contextlib.suppress(OSError):
+            if self.held():
+                self.path.unlink()
+
+
+def _process(pid: int) -> dict[str, Any]:
+    """A process, told from later ones of the same number: machine (one boot, one container), pid, start time."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        alive = started[0] not in "ZX"
+        return {
+            "machine": f"{boot} {os.readlink('/proc/self/ns/pid')}",
+            "pid": pid,
+            "started": started[19] if alive else "",
+        }
+    except OSError:
+        return {"machine": "", "pid": pid, "started": ""}
+
+
+def _owner(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _alive(folder: Path, now: float | None = None) -> bool:
+    """Whether a process works in the folder; one of this machine is looked up, another must have been heard of.
+
+    `now` is the file system's clock where it is known.
+    """
+    lease = folder / "LEASE"
+    try:
+        heard = lease.stat().st_mtime
+    except OSError:
+        return False
+    owner, here = _owner(lease), _process(os.getpid())
+    if here["machine"] and owner.get("machine") == here["machine"]:
+        return bool(owner["started"]) and _process(owner["pid"])["started"] == owner["started"]
+    return (time.time() if now is None else now) - heard < STALE
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[float]:
+    """Hold a lock file among all processes, for moments only; yields the file system's own idea of the time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.utime(path)
+        yield os.fstat(file.fileno()).st_mtime
+
+
+# --- the run ---
+
+
+class Terminated(SystemExit):
+    """SIGTERM or SIGHUP, as an exception, so that the run can say how it ended; exit status 128 + signal."""
+
+
+class Run:
+    """A run folder in use: `with run: ...` keeps the claim alive and leaves the true status behind."""
+
+    def __init__(self, folder: Path, lease: Lease | None, resuming: bool = False) -> None:
+        self.folder, self.resuming = folder, resuming
+        self._lease = lease
+        self._stop = threading.Event()
+        self._handlers: dict[int, Any] = {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run was found finished, with nothing left to do."""
+        return self._lease is None and status(self.folder) == "finished"
+
+    def score(self) -> float:
+        return float(read_json(self.folder / "metrics.json")["score"])
+
+    def record_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Append one line to history.jsonl; what an interrupted run wrote of this epoch and later ones is dropped."""
+        self._check()
+        path = self.folder / "history.jsonl"
+        old = path.read_text(errors="replace") if path.exists() else ""
+        kept = "".join(x for x in old.splitlines(keepends=True) if x.endswith("\n") and 0 <= _epoch_of(x) < epoch)
+        if kept != old:
+            write_text(path, kept)
+        values = {name: float(value) for name, value in metrics.items()}
+        with path.open("a") as file:
+            file.write(json.dumps({"epoch": epoch, "time": time.time(), "metrics": values}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        self._check()
+        write_text(self.folder / name, json.dumps(content, indent=1) + "\n")
+
+    def finish(self, status: Status = "finished", reason: str = "") -> None:
+        """End the run; the first status given stays. Raises UserError if another process has taken the run over."""
+        if self._lease is None:
+            return
+        self._check()
+        _write_done(self.folder, status, reason)
+        self._lease.release()
+        self._lease = None
+
+    def __enter__(self) -> Run:
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):  # nohup stays nohup
+                    self._handlers[number] = signal.signal(number, _terminate)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number in self._handlers:
+            signal.signal(number, signal.SIG_IGN)  # a second signal must not interrupt the last words
+        try:
+            self.finish(*_verdict(error))
+        except (OSError, UserError):
+            if error is None:
+                raise
+        finally:
+            self._stop.set()
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT):
+            if self._lease is not None:
+                self._lease.touch()
+
+    def _check(self) -> None:
+        if self._lease is None or not self._lease.held():
+            raise UserError(f"{self.folder}: another process has taken this run over; this one stops")
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated(128 + number)
+
+
+def _verdict(error: BaseException | None) -> tuple[Status, str]:
+    if error is None:
+        return "finished", ""
+    if isinstance(error, Terminated):
+        return "killed", signal.Signals(int(str(error.code)) - 128).name
+    if isinstance(error, KeyboardInterrupt):
+        return "killed", "interrupted from the keyboard"
+    if isinstance(error, SystemExit) and error.code in (None, 0):
+        return "killed", "left before its end"
+    return "failed", f"{type(error).__name__}: {mask(str(error))}"
+
+
+def _write_done(folder: Path, status: Status, reason: str) -> None:
+    write_text(folder / "DONE", json.dumps({"status": status, "reason": reason, "ended": _now()}) + "\n")
+
+
+# --- opening and finding runs ---
+
+
+def open_run(
+    root: Path, name: str, key: str, config: Mapping[str, Any], record: Mapping[str, Any], *, resume: bool, force: bool
+) -> Run:
+    """Claim the run's folder, or find the run finished.
+
+    An unfinished folder is continued if `resume`, else set aside as `<folder>.aborted-<k>`. A finished one is returned
+    as it is, unless `force`: then the new run stands beside it as `<folder>-2`, ... Raises UserError if a living
+    process works on the run, or nothing can be written.
+    """
+    try:
+        with locked(root / ".lock") as now:
+            folder = _home(root, name, key, force)
+            if not folder.exists():
+                return _fresh(folder, config, record)
+            if status(folder) == "finished":
+                return Run(folder, None)
+            lease = _take(folder, now)
+            if resume:
+                return _continue(folder, lease, record)
+            if not (folder / "DONE").exists():
+                _write_done(folder, "killed", "process died")
+            lease.release()
+            aside = (folder.with_name(f"{folder.name}.aborted-{k}") for k in range(1, 1 << 20))
+            folder.rename(next(path for path in aside if not path.exists()))
+            return _fresh(folder, config, record)
+    except OSError as error:
+        raise UserError(f"runs_root={root}: cannot write the run folder ({error}); choose another runs_root") from None
+
+
+def _home(root: Path, name: str, key: str, force: bool) -> Path:
+    """The folder of the key, whatever its name; with `force` the first beside it that is not finished."""
+    folder = next((path for path in sorted(root.iterdir()) if path.name.endswith(f"-{key}")), root / f"{name}-{key}")
+    beside, number = folder, 2
+    while force and beside.exists() and status(beside) == "finished":
+        beside, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return beside
+
+
+def _fresh(folder: Path, config: Mapping[str, Any], record: Mapping[str, Any]) -> Run:
+    """A new folder, complete with claim and record when it appears under its name."""
+    from omegaconf import OmegaConf
+
+    content = dict(record)
+    diff = content.pop("diff", "")
+    tracking = dict(config.get("tracking") or {})
+    if tracking.get("uri"):
+        config = {**config, "tracking": {**tracking, "uri": mask(tracking["uri"])}}
+    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
+    partial.mkdir()
+    try:
+        lease = Lease(partial)
+        write_text(partial / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+        if diff and len(diff.encode()) < DIFF_BYTES:
+            write_text(partial / "code.diff", diff)
+        write_text(partial / "record.json", json.dumps(content, indent=1) + "\n")
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    lease.path = folder / "LEASE"
+    return Run(folder, lease)
+
+
+def _take(folder: Path, now: float) -> Lease:
+    """The folder's lease; that of a dead process is moved out of the way. Raises UserError if its owner lives."""
+    path = folder / "LEASE"
+    if _alive(folder, now):
+        owner = _owner(path)
+        who = f"process {owner.get('pid', '?')} on {owner.get('host', 'an unknown machine')}"
+        raise UserError(f"{folder}: {who} works on this very run; wait for it or stop it")
+    with contextlib.suppress(FileNotFoundError):
+        stale = folder / f"LEASE.{uuid.uuid4().hex}"
+        path.rename(stale)
+        stale.unlink()
+    return Lease(folder)
+
+
+def _continue(folder: Path, lease: Lease, record: Mapping[str, Any]) -> Run:
+    (folder / "DONE").unlink(missing_ok=True)
+    old = read_json(folder / "record.json")
+    again = {key: record.get(key) for key in ("created", "command", "host", "git_revision", "git_dirty", "code")}
+    old["resumed"] = [*old.get("resumed", []), again]
+    write_text(folder / "record.json", json.dumps(old, indent=1) + "\n")
+    return Run(folder, lease, resuming=True)
+
+
+def run_folders(root: Path) -> list[Path]:
+    """All run folders of a root, aborted ones included, by name."""
+    if not root.is_dir():
+        return []
+    return sorted(path for path in root.iterdir() if path.name[0] != "." and (path / "record.json").exists())
+
+
+def status(folder: Path) -> Status:
+    """How the run ended, or whether it is running; that of a dead process is 'killed'."""
+    if (folder / "DONE").exists():
+        ended: Status = read_json(folder / "DONE")["status"]
+        return ended
+    return "running" if _alive(folder) else "killed"
+
+
+def reap(root: Path) -> list[Path]:
+    """Write DONE (killed) for runs whose process died without a word; returns their folders."""
+    dead = []
+    orphans = [path for path in run_folders(root) if not (path / "DONE").exists()]
+    if orphans:
+        with locked(root / ".lock") as now:
+            for folder in orphans:
+                if not (folder / "DONE").exists() and not _alive(folder, now):
+                    _write_done(folder, "killed", "process died")
+                    (folder / "LEASE").unlink(missing_ok=True)
+                    dead.append(folder)
+    return dead
+
+
+def load_run(path_or_id: str | Path, root: Path) -> Path:
+    """The folder of a run, by path, folder name or the first digits of its key; raises UserError naming near ones."""
+    for path in (Path(path_or_id), root / path_or_id):
+        if (path / "record.json").exists():
+            return path
+    names = [path.name for path in run_folders(root) if ".aborted-" not in path.name]
+    given = str(path_or_id)
+    found = [name for name in names if re.search(rf"-{re.escape(given)}[0-9a-f]*(-\d+)?$", name)]
+    if len(found) > 1:
+        raise UserError(f"run={given}: more than one run begins so: {', '.join(found)}")
+    if not found:
+        raise UserError(f"run={given}: no such run in {root}{did_you_mean(given, names[:1000])}")
+    return root / found[0]
+
+
+# --- make clean-runs ---
+
+
+def clean(root: Path, dry: bool = True, finished: bool = False) -> list[Path]:
+    """Delete aborted, failed and killed runs (with `finished` those too); never a running one or one that a study cites.
+
+    Returns what was, or in a dry run would be, deleted.
+    """
+    cited = {path.resolve().name for path in root.absolute().parent.glob("studies/*/**/*") if path.is_symlink()}
+    doomed = []
+    for folder in run_folders(root):
+        ended = status(folder)
+        if folder.name not in cited and ended != "running" and (finished or ended != "finished"):
+            doomed.append(folder)
+            if not dry:
+                trash = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
+                folder.rename(trash)
+                shutil.rmtree(trash)
+    return doomed
+
+
+def main(arguments: list[str]) -> int:
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        "python -m src.runs", description="Tidy up run folders; without --yes only say what."
+    )
+    parser.add_argument("command", choices=["clean"])
+    parser.add_argument("runs_root", nargs="?", default="runs_root=runs", help="runs_root=<folder>, default runs")
+    parser.add_argument("--yes", action="store_true", help="really delete")
+    parser.add_argument("--all", action="store_true", help="finished runs that no study cites as well")
+    given = parser.parse_args(arguments)
+    try:
+        root = Path(given.runs_root.removeprefix("runs_root="))
+        for folder in (doomed := clean(root, dry=not given.yes, finished=given.all)):
+            print(folder)
+    except (UserError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(
+        f"{len(doomed)} runs {'deleted' if given.yes else 'would be deleted; --yes deletes them (make clean-runs YES=1)'}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
