@@ -150,7 +150,7 @@ def roc(
     names, domains = display_all(class_names), np.unique(domain)
     if len(domains) > len(DASHES):
         domain, domains = np.zeros_like(domain), np.zeros(1, dtype=np.int64)
-    figure, (axes,) = grid(1, 1, width=7.2, height=4.6)
+    figure, (axes,) = grid(1, 1, width=_width(names, 2 + 8 * len(domains)), height=4.6)
     for colour, c in _coloured(probabilities, labels, weight):
         areas = []
         for d in domains:
@@ -183,7 +183,7 @@ def precision_recall(
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     names = display_all(class_names)
-    figure, (axes,) = grid(1, 1, width=7.2, height=4.6)
+    figure, (axes,) = grid(1, 1, width=_width(names, 7), height=4.6)
     for colour, c in _coloured(probabilities, labels, weight):
         signal = labels == c
         if not signal.any():
@@ -249,6 +249,11 @@ def _panel_per_class(
     if len(shown) < probabilities.shape[1]:
         figure.suptitle(SELECTION.format(len(shown), probabilities.shape[1]), fontsize=11)
     return figure, panels[: len(shown)], shown
+
+
+def _width(names: Sequence[str], further: int) -> float:
+    """Inches of a square panel and, to its right, a legend of the names and so many further characters."""
+    return 5.6 + 0.08 * (max(len(name) for name in names) + further)
 
 
 def _note_selection(axes: Axes, num_classes: int) -> None:

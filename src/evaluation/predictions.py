@@ -82,14 +82,14 @@ def load(path: Path) -> dict[str, Predictions]:
     """All splits of a file by name. Raises UserError if there is none or it is damaged."""
     columns: dict[str, dict[str, npt.NDArray[Any]]] = {}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            for name in file.files:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            for name in arrays.files:
                 split, _, column = name.partition(".")
-                columns.setdefault(split, {})[column] = file[name]
+                columns.setdefault(split, {})[column] = arrays[name]
         return {split: _assemble(found) for split, found in columns.items()}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; evaluate the run first") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: not a predictions file ({error}); remove it and evaluate the run again") from None
 
 

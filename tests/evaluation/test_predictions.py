@@ -58,7 +58,12 @@ def test_bad_files(make, tmp_path):
     with pytest.raises(UserError, match="no such file"):
         predictions.load(path)
     predictions.save(path, test=make(200))
-    for content in (b"", b"PK\x03\x04garbage", path.read_bytes()[:2000]):
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 0xFF
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    one_array = (tmp_path / "array.npy").read_bytes()
+    for content in (b"", b"PK\x03\x04garbage", whole[:2000], bytes(flipped), one_array):
         path.write_bytes(content)
         with pytest.raises(UserError, match="not a predictions file"):
             predictions.load(path)
