@@ -1,0 +1,111 @@
+"""The one type for transition matrices, with the one convention: T[i, j] = P(observed i | true j)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from src.task import FloatArray, IntArray
+
+TOLERANCE = 1e-6
+
+
+class TransitionMatrix:
+    """P(observed i | true j) as columns that sum to 1; immutable.
+
+    Raises ValueError for a matrix that is not square, has entries outside [0, 1], or columns that do not sum to 1.
+    """
+
+    def __init__(self, columns: npt.ArrayLike) -> None:
+        try:
+            matrix = np.array(columns, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError("a transition matrix has numbers only, and rows of one length") from None
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not len(matrix):
+            raise ValueError(f"a transition matrix is square, not of shape {matrix.shape}")
+        if not ((matrix >= 0) & (matrix <= 1)).all():
+            raise ValueError("the entries of a transition matrix are probabilities, 0 to 1")
+        sums = matrix.sum(axis=0)
+        if not np.allclose(sums, 1, rtol=0, atol=TOLERANCE):
+            hint = "; its rows do: transpose it" if np.allclose(matrix.sum(axis=1), 1, rtol=0, atol=TOLERANCE) else ""
+            listed = ", ".join(f"{value:.4g}" for value in sums)
+            raise ValueError(f"T[i][j] = P(observed i | true j): the columns must sum to 1, not to {listed}{hint}")
+        matrix /= sums
+        matrix.flags.writeable = False
+        self.columns: FloatArray = matrix
+
+    @classmethod
+    def identity(cls, num_classes: int) -> TransitionMatrix:
+        return cls(np.eye(num_classes))
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @property
+    def rows(self) -> FloatArray:
+        """The transposed form of other authors: rows[j, i] = P(observed i | true j), rows sum to 1."""
+        return self.columns.T
+
+    def condition_number(self) -> float:
+        """Ratio of the largest to the smallest singular value; infinite for a singular matrix."""
+        return float(np.linalg.cond(self.columns))
+
+    def inverse(self) -> FloatArray:
+        """T⁻¹, whose columns also sum to 1 but whose entries may be negative. Raises ValueError if T is singular."""
+        if not self.condition_number() < 1 / np.finfo(np.float64).eps:
+            raise ValueError("this transition matrix is singular: two classes cannot be told apart after corruption")
+        return np.linalg.inv(self.columns)
+
+    def posterior(self, prior: Sequence[float] | FloatArray) -> FloatArray:
+        """Q[y, s] = P(true y | observed s) by Bayes' rule for a prior of the true classes; columns sum to 1.
+
+        The column of a label that is never observed is the prior.
+        """
+        prior = np.asarray(prior, dtype=np.float64) / np.sum(prior)
+        joint = self.columns * prior
+        observed = joint.sum(axis=1)
+        share = joint / np.where(observed > 0, observed, 1)[:, None]
+        return np.where(observed[:, None] > 0, share, prior).T
+
+    def __repr__(self) -> str:
+        return f"TransitionMatrix({self.columns.tolist()})"
+
+
+def realised(clean: IntArray, observed: IntArray, num_classes: int) -> tuple[TransitionMatrix, float]:
+    """What a corruption really did: the empirical matrix and the share of changed labels.
+
+    The column of an absent class is that of the identity.
+    """
+    counts = np.zeros((num_classes, num_classes))
+    np.add.at(counts, (observed, clean), 1)
+    totals = counts.sum(axis=0)
+    matrix = np.where(totals > 0, counts / np.where(totals > 0, totals, 1), np.eye(num_classes))
+    return TransitionMatrix(matrix), float(np.mean(clean != observed)) if len(clean) else 0.0
+
+
+def corrupt(labels: IntArray, matrix: TransitionMatrix, sampling: str, rng: np.random.Generator) -> IntArray:
+    """Observed labels drawn from T's columns.
+
+    `iid`: every label on its own. `exact`: the counts of each column are the expected ones (largest remainder), and
+    only who is flipped is random.
+    """
+    observed = labels.copy()
+    for true in np.unique(labels):
+        members = np.flatnonzero(labels == true)
+        column = matrix.columns[:, true]
+        if sampling == "iid":
+            observed[members] = rng.choice(len(matrix), size=len(members), p=column)
+        else:
+            observed[rng.permutation(members)] = np.repeat(np.arange(len(matrix)), _apportion(column, len(members)))
+    return observed
+
+
+def _apportion(shares: FloatArray, total: int) -> IntArray:
+    """Integers that sum to the total, nearest to shares · total (largest remainder)."""
+    exact = shares * total
+    whole = np.floor(exact + 1e-9).astype(np.int64)
+    left = total - int(whole.sum())
+    whole[np.argsort(whole - exact, kind="stable")[:left]] += 1
+    return whole
