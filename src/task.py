@@ -132,6 +132,17 @@ class Batch:
         return len(self.y)
 
 
+def joined(source: Batch, target: Batch | None) -> Batch:
+    """Source examples, then target examples, as one batch."""
+    if target is None:
+        return source
+    columns = ("y", "domain", "weight", "index")
+    return Batch(
+        x=torch.cat([source.x, target.x]),
+        **{name: torch.cat([getattr(source, name), getattr(target, name)]) for name in columns},
+    )
+
+
 def class_counts(labels: IntArray, num_classes: int) -> IntArray:
     """How many examples carry each label, shape (num_classes,); hidden labels are left out."""
     return np.bincount(labels[labels >= 0], minlength=num_classes).astype(np.int64)
