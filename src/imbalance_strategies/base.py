@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from src.component import Component
-from src.task import IntArray
+from src.task import FloatArray, IntArray, class_counts
 
 
 class ImbalanceStrategy(Component):
@@ -26,3 +26,7 @@ class ImbalanceStrategy(Component):
     def criterion(self, log_probs: Tensor, y: Tensor) -> Tensor:
         """Per-example loss (B,) from log-probabilities (B, C) and labels (B,)."""
         return -log_probs.gather(1, y[:, None]).squeeze(1)
+
+    def effective_prior(self) -> FloatArray:
+        """The class mix that the loss sees, up to a factor, (C,): what scores must be mapped back from."""
+        return class_counts(self.labels, self.num_classes) / len(self.labels)

@@ -40,7 +40,9 @@ class DANN(Strategy):
     def setup(self, task: Task, feature_dim: int, criterion: Criterion) -> None:
         super().setup(task, feature_dim, criterion)
         if task.num_domains < 2:
-            raise UserError(f"strategy=dann needs a dataset with two domains; this one has only '{task.domain_names[0]}'")
+            raise UserError(
+                f"strategy=dann needs a dataset with two domains; this one has only '{task.domain_names[0]}'"
+            )
         self.head = domain_head(feature_dim, self.hidden, self.dropout, task.num_domains)
 
     def loss(

@@ -1,0 +1,58 @@
+"""What the small convolutional networks share: convolutions on a picture, then linear layers on what is left of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from src.errors import UserError
+from src.models.base import Model
+from src.task import Task
+
+
+class Convolutional(Model):
+    """features = flattened output of `convolutions`; the classifier's last layer is linear."""
+
+    convolutions: nn.Module
+    hidden_layers: nn.Module
+    head: nn.Linear
+
+    def layers(self, channels: int) -> nn.Module:
+        """The convolutional part for pictures of so many channels."""
+        raise NotImplementedError
+
+    def hidden(self, feature_dim: int) -> tuple[nn.Module, int]:
+        """The layers between features and the last layer, and their width."""
+        raise NotImplementedError
+
+    def setup(self, task: Task) -> None:
+        name = type(self).__module__.rpartition(".")[2]
+        if task.input_kind != "image":
+            raise UserError(f"model={name} takes images, not {task.input_kind}s; try model=mlr")
+        self.convolutions = self.layers(task.input_shape[0])
+        try:
+            with torch.no_grad():
+                self.feature_dim = self.convolutions(torch.zeros(1, *task.input_shape)).flatten(1).shape[1]
+        except RuntimeError:
+            self.feature_dim = 0
+        if not self.feature_dim:
+            size = " × ".join(str(side) for side in task.input_shape[1:])
+            raise UserError(
+                f"model={name} needs larger pictures than {size}; try model=mlr or another dataset.image_size"
+            )
+        self.hidden_layers, width = self.hidden(self.feature_dim)
+        self.head = nn.Linear(width, task.num_classes)
+
+    def features(self, x: Any) -> Tensor:
+        flat: Tensor = self.convolutions(x).flatten(1)
+        return flat
+
+    def penultimate(self, z: Tensor) -> Tensor:
+        activations: Tensor = self.hidden_layers(z)
+        return activations
+
+    def classify(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.penultimate(z))
+        return logits
