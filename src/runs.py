@@ -62,8 +62,8 @@ def run_key(config: Mapping[str, Any], fingerprint: str, code: str) -> str:
 
 def differing_keys(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     """The keys in which two identities differ: why one run is not the other."""
-    missing = object()
-    return sorted(key for key in {*a, *b} if a.get(key, missing) != b.get(key, missing))
+    spelled = [{key: json.dumps(value, sort_keys=True) for key, value in one.items()} for one in (a, b)]
+    return sorted({key for key, _ in spelled[0].items() ^ spelled[1].items()})
 
 
 def identity_of(folder: Path) -> dict[str, Any]:
@@ -271,7 +271,7 @@ def _alive(folder: Path, now: float | None = None) -> bool:
         return False
     owner, here = _owner(lease), _process(os.getpid())
     if here["machine"] and owner.get("machine") == here["machine"]:
-        return bool(owner["started"]) and _process(owner["pid"])["started"] == owner["started"]
+        return bool(owner.get("started")) and _process(owner["pid"])["started"] == owner["started"]
     return (time.time() if now is None else now) - heard < STALE
 
 

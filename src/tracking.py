@@ -139,12 +139,13 @@ def _open(uri: str, experiment: str, root: Path) -> tuple[MlflowClient, str]:
     for name, value in {"HTTP_REQUEST_MAX_RETRIES": "2", "HTTP_REQUEST_TIMEOUT": "10"}.items():
         os.environ.setdefault(f"MLFLOW_{name}", value)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    import mlflow.store.tracking.sqlalchemy_store  # before the lock, since it takes a while
     from mlflow import MlflowClient
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     file = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    if file:
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  a slow import, before the lock
     with runs.locked(file.with_name(f"{file.name}.lock") if file else root / ".mlflow.lock"):
         if file and not file.exists():
             partial = file.with_name(f"{file.name}.{os.getpid()}.part")
@@ -304,7 +305,7 @@ def _close(client: MlflowClient, folder: Path, link: dict[str, Any]) -> None:
 def _name(key: str) -> str:
     """The key in MLflow's alphabet."""
     name = re.sub(r"[^\w\-. :/]", "_", key)[:250]
-    return name if posixpath.normpath(name) == name and name[0] not in "./" else re.sub(r"[./]", "_", name)
+    return name if posixpath.normpath(name) == name and name[:1] not in "./" else re.sub(r"[./]", "_", name)
 
 
 def _shortened(value: Any) -> str:
@@ -335,7 +336,7 @@ def _log_module(folder: Path, module: nn.Module, x: Any, tracking: Tracking) -> 
     import torch
 
     uri = tracking.store(folder.parent)
-    client, experiment = _open(uri, tracking.experiment, folder.parent)
+    client, _ = _open(uri, tracking.experiment, folder.parent)
     link = _link(folder, uri)
     if link is None:
         return
