@@ -7,7 +7,6 @@ evaluate (validation on observed labels; sealed oracles on clean ones) → score
 from __future__ import annotations
 
 import logging
-import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -154,12 +153,13 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         on_epoch=each_epoch,
         resume=run.resuming,
     )
+    prior = experiment.imbalance_strategy.effective_prior()
     natural = natural_prior(experiment, splits) if strategy.predicts == "class" else None
     run.write_json("task.json", {
         "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
         "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts,
         "natural_prior": natural, "predicts": strategy.predicts, "monitor": experiment.trainer.monitor,
-        "training_prior": experiment.imbalance_strategy.effective_prior().tolist(),
+        "training_prior": (prior / prior.sum()).tolist(),
     })  # fmt: skip
     predictor = strategy.fit(task, experiment.model, trainer)
     test = seen_by(strategy.predicts, splits.test)
@@ -224,8 +224,6 @@ def _log_file(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
-    log.info("command: %s", " ".join(sys.argv))
-    log.info("machine: %s, python %s", platform.platform(), platform.python_version())
     try:
         yield
     finally:

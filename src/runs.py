@@ -114,7 +114,7 @@ def describe(key: str, name: str, seed: int, fingerprint: str, code: str) -> dic
     """The content of record.json; 'diff' goes to a file of its own."""
     return {
         "schema": SCHEMA, "id": uuid.uuid4().hex, "key": key, "name": name, "seed": seed, "created": _now(),
-        "command": mask(" ".join(sys.argv)), "data_fingerprint": fingerprint, "code": code,
+        "command": mask(" ".join(["python", *sys.orig_argv[1:]])), "data_fingerprint": fingerprint, "code": code,
         **_git(), "versions": _versions(), **_machine(),
     }  # fmt: skip
 
