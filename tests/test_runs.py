@@ -215,9 +215,13 @@ def test_the_status_is_true_and_no_end_looks_finished(tmp_path, error, status, r
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_the_run_as_killed_and_the_handler_is_given_back(tmp_path, number):
     before = signal.getsignal(number)
-    with pytest.raises(SystemExit) as caught, opened(tmp_path) as run:
+
+    def signalled():
         os.kill(os.getpid(), number)
         time.sleep(5)
+
+    with pytest.raises(SystemExit) as caught, opened(tmp_path) as run:
+        signalled()
     assert caught.value.code == 128 + number
     assert done(run.folder) | {"ended": ""} == {"status": "killed", "reason": number.name, "ended": ""}
     assert signal.getsignal(number) == before
@@ -440,7 +444,7 @@ def test_the_clean_command_is_dry_unless_told(tmp_path, capsys):
 
 def test_a_root_that_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="runs_root=.*cannot write the run folder .*choose another runs_root"):
+    with pytest.raises(UserError, match=r"runs_root=.*cannot write the run folder .*choose another runs_root"):
         opened(tmp_path / "file")
     with pytest.raises(UserError, match="cannot write the run folder"):
         opened(tmp_path, name="x" * 300)
