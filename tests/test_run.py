@@ -91,10 +91,10 @@ def test_a_forced_repetition_stands_beside_the_first(train, tmp_path):
     first = train(*SMALL)
     second = train(*SMALL, "force=true")
     assert first == second
-    assert len([path for path in (tmp_path / "runs_root").iterdir() if path.is_dir()]) == 2
+    assert len(list((tmp_path / "runs_root").glob("*/config.yaml"))) == 2
 
 
 def test_stock_multirun_works(command, tmp_path):
     done = command("src.run", "-m", *SMALL, "seed=0,1", f"runs_root={tmp_path}", "tracking.enabled=false")
     assert done.returncode == 0, done.stderr
-    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
+    assert len(list(tmp_path.glob("*/config.yaml"))) == 2

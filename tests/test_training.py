@@ -22,7 +22,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 def only_run(root: Path) -> Path:
-    (folder,) = [path for path in root.iterdir() if path.is_dir() and ".aborted" not in path.name]
+    (folder,) = [path.parent for path in root.glob("*/config.yaml") if ".aborted" not in path.parent.name]
     return folder
 
 

@@ -11,7 +11,6 @@ from src.noise_models.base import NoiseModel
 from src.noise_models.transition_matrix import TransitionMatrix, corrupt
 from src.task import IntArray
 
-
 EXAMPLE = [[0.9, 0.3, 0.1], [0.05, 0.4, 0.1], [0.05, 0.3, 0.8]]
 
 

@@ -1,0 +1,86 @@
+"""What every model promises, for each YAML in conf/model."""
+
+import pytest
+import torch
+
+from src.errors import UserError
+from src.seeding import seed_torch
+from src.task import Task
+from tests.contracts import yamls
+
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (2, 100, 80), (3, 125, 125), (20,), (1, 2, 2)]
+models = pytest.mark.parametrize("name", yamls.names("model"))
+shapes = pytest.mark.parametrize("shape", SHAPES, ids=str)
+
+
+def task(shape, classes=4):
+    views = {(2, 100, 80): 2, (3, 125, 125): 3}.get(shape, 1)
+    names = tuple(str(c) for c in range(classes))
+    return Task(names, ("all",), "vector" if len(shape) == 1 else "image", shape, views=views)
+
+
+def made(name, shape):
+    """The model, or a skip where it refuses the shape; that the refusal is a sentence is checked here."""
+    seed_torch(0, "model")
+    model = yamls.build("model", name)
+    refusal = ""
+    try:
+        model.setup(task(shape))
+    except UserError as error:
+        refusal = str(error)
+    if refusal:
+        assert f"model={name}" in refusal
+        assert len(refusal) < 250
+        pytest.skip(refusal)
+    return model
+
+
+@models
+def test_the_yaml_is_the_signature(name):
+    content = yamls.load("model", name)
+    content.pop("_target_")
+    assert content == yamls.signature_defaults(yamls.target("model", name))
+
+
+@models
+def test_some_shape_is_accepted(name):
+    accepted = 0
+    for shape in SHAPES:
+        model = yamls.build("model", name)
+        try:
+            model.setup(task(shape))
+            accepted += 1
+        except UserError:
+            pass
+    assert accepted
+
+
+@models
+@shapes
+def test_forward_is_classify_of_features(name, shape):
+    model = made(name, shape).eval()
+    x = torch.rand(3, *shape)
+    z = model.features(x)
+    assert z.shape == (3, model.feature_dim)
+    assert model.penultimate(z).ndim == 2
+    logits = model(x)
+    assert logits.shape == (3, 4)
+    assert torch.equal(logits, model.classify(z))
+    torch.testing.assert_close(model(x[:1]), logits[:1], rtol=1e-4, atol=1e-5)
+
+
+@models
+@shapes
+def test_the_gradient_reaches_every_parameter(name, shape):
+    model = made(name, shape).train()
+    x = torch.rand(16, *shape)
+    torch.nn.functional.cross_entropy(model(x), torch.arange(16) % 4).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
+
+
+@models
+def test_the_seed_decides_the_weights(name):
+    shape = (3, 32, 32)
+    a, b = made(name, shape), made(name, shape)
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))

@@ -1,0 +1,128 @@
+"""What every strategy promises, for each YAML in conf/strategy."""
+
+import copy
+
+import pytest
+import torch
+
+from src.models.mlr import MLR
+from src.seeding import seed_torch
+from src.strategies.base import Predictor
+from src.task import HIDDEN, Batch, Task
+from tests.contracts import yamls
+
+TASK = Task(("a", "b", "c"), ("here", "there"), "vector", (4,), class_counts=(20, 20, 20))
+strategies = pytest.mark.parametrize("name", yamls.names("strategy"))
+
+
+def criterion(log_probs, y):
+    return -log_probs.gather(1, y[:, None]).squeeze(1)
+
+
+def batch(n=30, domain=0, seed=0, hidden=False, one_class=False):
+    """Classes and domains are separable: class c sits at +4 on axis c, domain 1 at +4 on axis 3."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.zeros(n, dtype=torch.int64) if one_class else torch.arange(n) % 3
+    x = torch.randn(n, 4, generator=generator)
+    x[torch.arange(n), y] += 4
+    x[:, 3] += 4 * domain
+    return Batch(
+        x, torch.full_like(y, HIDDEN) if hidden else y, torch.full((n,), domain), torch.ones(n), torch.arange(n)
+    )
+
+
+def made(name):
+    seed_torch(0, "model")
+    model, strategy = MLR(), yamls.build("strategy", name)
+    model.setup(TASK)
+    strategy.setup(TASK, model.feature_dim, criterion)
+    return model, strategy
+
+
+def losses(model, strategy, seed=0, progress=0.5, **changes):
+    """One loss with the batches that the strategy says it reads (or those given)."""
+    torch.manual_seed(seed)
+    given = {"source": batch(), "target": batch(domain=1, seed=1, hidden=True) if strategy.uses_target else None,
+             "clean": batch(seed=2) if strategy.uses_clean else None}  # fmt: skip
+    return strategy.loss(model, **{**given, **changes}, progress=progress)
+
+
+@strategies
+def test_the_yaml_is_the_signature(name):
+    cls, content = yamls.target("strategy", name), yamls.load("strategy", name)
+    content.pop("_target_")
+    assert content == yamls.signature_defaults(cls)
+
+
+@strategies
+def test_total_is_a_finite_scalar_whose_gradient_reaches_the_backbone(name):
+    class Backbone(MLR):
+        def setup(self, task):
+            super().setup(task)
+            self.body = torch.nn.Linear(4, 4)
+
+        def features(self, x):
+            return self.body(x)
+
+    seed_torch(0, "model")
+    model, strategy = Backbone(), yamls.build("strategy", name)
+    model.setup(TASK)
+    strategy.setup(TASK, model.feature_dim, criterion)
+    found = losses(model, strategy)
+    assert all(value.ndim == 0 and torch.isfinite(value) for value in found.values())
+    found["total"].backward()
+    assert model.body.weight.grad.abs().sum() > 0
+
+
+@strategies
+def test_same_seed_same_losses(name):
+    model, strategy = made(name)
+    assert losses(model, strategy, seed=5) == losses(model, strategy, seed=5)
+
+
+@strategies
+def test_a_batch_of_one_class_is_survived(name):
+    model, strategy = made(name)
+    assert torch.isfinite(losses(model, strategy, source=batch(one_class=True))["total"])
+
+
+@strategies
+def test_a_separable_set_is_learned(name):
+    model, strategy = made(name)
+    optimizer = torch.optim.Adam([*model.parameters(), *strategy.parameters()], 0.05)
+    for step in range(150):
+        optimizer.zero_grad()
+        losses(model, strategy, seed=step, progress=step / 150)["total"].backward()
+        optimizer.step()
+    predictor = Predictor(model, strategy)
+    predictor.eval()
+    here, there = batch(90, seed=3), batch(90, domain=1, seed=4)
+    domains = strategy.predicts == "domain"
+    p = predictor.scores(torch.cat([here.x, there.x]) if domains else here.x)
+    truth = torch.cat([here.domain, there.domain]) if domains else here.y
+    assert (p.argmax(dim=1) == truth).float().mean() > 0.9
+    torch.testing.assert_close(p.sum(dim=1), torch.ones(len(p)))
+
+
+@strategies
+def test_uses_target_and_uses_clean_tell_the_truth(name):
+    model, strategy = made(name)
+    base = losses(model, strategy)["total"]
+    other = batch(domain=1, seed=9, hidden=True)
+    changed = {
+        "target": losses(model, strategy, target=other)["total"],
+        "clean": losses(model, strategy, clean=batch(seed=9))["total"],
+    }
+    assert (changed["target"] != base) == strategy.uses_target
+    assert (changed["clean"] != base) == strategy.uses_clean
+
+
+@strategies
+def test_the_state_round_trips(name):
+    model, strategy = made(name)
+    before = losses(model, strategy)["total"]
+    state = copy.deepcopy(strategy.state_dict())
+    for parameter in strategy.parameters():
+        torch.nn.init.constant_(parameter, 0.1)
+    strategy.load_state_dict(state)
+    assert losses(model, strategy)["total"] == before

@@ -1,0 +1,80 @@
+"""T[i, j] = P(observed i | true j). The matrix here is not doubly stochastic: the others hide a transposition."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.errors import UserError
+from src.noise_models.transition import Transition
+from src.noise_models.transition_matrix import TransitionMatrix, realised
+
+T = [[0.9, 0.3, 0.1], [0.05, 0.4, 0.1], [0.05, 0.3, 0.8]]
+
+
+def test_columns_are_what_a_true_class_becomes():
+    observed = Transition(matrix=T).corrupt(np.full(50_000, 1), 3, np.random.default_rng(0))
+    assert np.allclose(np.bincount(observed) / 50_000, [0.3, 0.4, 0.3], atol=0.01)
+
+
+def test_exact_counts_are_the_expected_ones():
+    labels = np.repeat([0, 1, 2], [100, 10, 7])
+    observed = Transition(matrix=T, sampling="exact").corrupt(labels, 3, np.random.default_rng(0))
+    assert np.bincount(observed[labels == 0], minlength=3).tolist() == [90, 5, 5]
+    assert np.bincount(observed[labels == 1], minlength=3).tolist() == [3, 4, 3]
+    assert np.bincount(observed[labels == 2], minlength=3).sum() == 7
+
+
+@given(st.integers(2, 6), st.integers(0, 10_000), st.integers(0, 200))
+def test_exact_sampling_is_within_one_of_the_expectation(num_classes, seed, n):
+    rng = np.random.default_rng(seed)
+    matrix = TransitionMatrix(rng.dirichlet(np.ones(num_classes), size=num_classes).T)
+    noise = Transition(matrix=matrix.columns.tolist(), sampling="exact")
+    observed = noise.corrupt(np.zeros(n, dtype=np.int64), num_classes, rng)
+    assert (np.abs(np.bincount(observed, minlength=num_classes) - n * matrix.columns[:, 0]) < 1 + 1e-6).all()
+
+
+def test_realised_is_oriented_like_the_stated_matrix():
+    clean = np.array([0, 0, 0, 0, 1, 1])
+    matrix, rate = realised(clean, np.array([0, 0, 0, 1, 2, 1]), 3)
+    assert matrix.columns.tolist() == [[0.75, 0, 0], [0.25, 0.5, 0], [0, 0.5, 1]]
+    assert rate == pytest.approx(2 / 6)
+
+
+def test_inverse_and_posterior_obey_their_identities():
+    matrix, prior = TransitionMatrix(T), np.array([0.5, 0.3, 0.2])
+    assert np.allclose(matrix.inverse() @ matrix.columns, np.eye(3))
+    q = matrix.posterior(prior)
+    assert np.allclose(q.sum(axis=0), 1)
+    assert np.allclose(q @ (matrix.columns @ prior), prior)
+    assert q[0, 1] == pytest.approx(0.05 * 0.5 / (0.05 * 0.5 + 0.4 * 0.3 + 0.1 * 0.2))
+    assert np.allclose(matrix.rows, np.array(T).T)
+    assert TransitionMatrix.identity(3).condition_number() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("bad", "why"), [
+    (np.transpose(T).tolist(), "its rows do: transpose it"),
+    ([[0.5, 0.5], [0.4, 0.5]], "columns must sum to 1"),
+    ([[1.2, 0.0], [-0.2, 1.0]], "probabilities, 0 to 1"),
+    ([[1.0, 0.0]], "square"),
+    ([[1.0, 0.0], [0.0]], "rows of one length"),
+    ([[float("nan"), 0.0], [0.0, 1.0]], "probabilities, 0 to 1"),
+])  # fmt: skip
+def test_a_wrong_matrix_is_refused_in_a_sentence(bad, why):
+    with pytest.raises(ValueError, match=why):
+        Transition(matrix=bad)
+
+
+def test_a_singular_matrix_has_no_inverse():
+    with pytest.raises(ValueError, match="singular"):
+        TransitionMatrix([[0.5, 0.5], [0.5, 0.5]]).inverse()
+
+
+def test_the_number_of_classes_must_fit():
+    with pytest.raises(UserError, match=r"noise_model\.matrix is 3×3, but the dataset has 10 classes"):
+        Transition(matrix=T).corrupt(np.zeros(5, dtype=np.int64), 10, np.random.default_rng(0))
+
+
+def test_the_matrix_cannot_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        TransitionMatrix(T).columns[0, 0] = 0.5
