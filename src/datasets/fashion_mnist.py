@@ -1,0 +1,11 @@
+"""Fashion-MNIST: MNIST's format, ten kinds of clothing."""
+
+from __future__ import annotations
+
+from src.datasets.mnist import MNIST
+
+
+class FashionMNIST(MNIST):
+    """70,000 grey pictures of 28 × 28 in data_root/FashionMNIST/raw, scaled to [0, 1] (Xiao 2017)."""
+
+    source = "FashionMNIST"
