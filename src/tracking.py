@@ -42,6 +42,7 @@ STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED", "prune
 ARTIFACTS = ("config.yaml", "record.json", "code.diff", "task.json", "metrics.json", "history.jsonl", "predictions.npz",
              "best.pt", "log.txt", "figures")  # fmt: skip
 STORES = re.compile(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://.+|https?://.+|databricks(://.*)?")
+KIND = "custom_model_development"  # so that the UI shows training runs first, not conversations
 PARAM_LENGTH, PARAMS_A_BATCH, METRICS_A_BATCH = 6000, 100, 1000  # MLflow's limits
 PAUSE = 60.0  # seconds without another try after a failure, so that a dead server does not slow the training
 SETTLED = 60.0  # seconds after its end in which a run is left to its own process to mirror
@@ -67,8 +68,9 @@ class Tracking(Component):
 
     def store(self, root: Path) -> str:
         """The address in use, SQLite files by absolute path."""
-        uri = self.uri or f"sqlite:///{root.absolute() / 'mlflow.db'}"
-        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).absolute()}" if uri.startswith("sqlite:///") else uri
+        uri = self.uri or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+        file = _sqlite_file(uri)
+        return uri.replace(f"sqlite:///{file}", f"sqlite:///{file.absolute()}") if file else uri
 
 
 def prepare(tracking: Tracking, root: Path) -> None:
@@ -132,6 +134,10 @@ def log_model(folder: Path, predictor: Any, val: Split, tracking: Tracking) -> N
 # --- the store ---
 
 
+def _sqlite_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
+
+
 @functools.cache
 def _open(uri: str, experiment: str, root: Path) -> tuple[MlflowClient, str]:
     """Client and experiment id. Database and experiment are made under a lock: MLflow's own first touch has races."""
@@ -143,7 +149,7 @@ def _open(uri: str, experiment: str, root: Path) -> tuple[MlflowClient, str]:
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    file = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    file = _sqlite_file(uri)
     if file:
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  a slow import, before the lock
     with runs.locked(file.with_name(f"{file.name}.lock") if file else root / ".mlflow.lock"):
@@ -155,7 +161,7 @@ def _open(uri: str, experiment: str, root: Path) -> tuple[MlflowClient, str]:
         found = client.get_experiment_by_name(experiment)
         if found is None:
             artifacts = f"{file.parent / 'mlartifacts'}" if file else None
-            return client, str(client.create_experiment(experiment, artifacts))
+            return client, str(client.create_experiment(experiment, artifacts, {"mlflow.experimentKind": KIND}))
     if found.lifecycle_stage != "active":
         raise UserError(f"tracking.experiment={experiment}: deleted in MLflow; restore it there or choose another name")
     return client, str(found.experiment_id)
@@ -185,16 +191,21 @@ def _mirror(folder: Path, tracking: Tracking) -> None:
     client, experiment = _open(uri, tracking.experiment, folder.parent)
     link = _link(folder, uri) or _create(client, experiment, folder, uri)
     before = dict(link)
-    _log_epochs(client, folder, link)
-    if (folder / "DONE").exists():
-        if link["status"] == "RUNNING":
-            _close(client, folder, link)
-    elif link["status"] != "RUNNING":
-        client.update_run(link["run_id"], status="RUNNING")
-        client.set_tag(link["run_id"], "kilter.status", "running")
-        link["status"] = "RUNNING"
-    if link != before:
-        _save(folder, link)
+    try:
+        _log_epochs(client, folder, link)
+        if (folder / "DONE").exists():
+            if link["status"] == "RUNNING":
+                _close(client, folder, link)
+        elif link["status"] != "RUNNING":
+            client.update_run(link["run_id"], status="RUNNING")
+            client.set_tag(link["run_id"], "kilter.status", "running")
+            link["status"] = "RUNNING"
+    except BaseException:
+        link["process"] = ""  # what arrived is unknown: the next call asks MLflow
+        raise
+    finally:
+        if link != before:
+            _save(folder, link)
 
 
 def _link(folder: Path, uri: str) -> dict[str, Any] | None:
@@ -235,7 +246,8 @@ def _tags(folder: Path, record: Mapping[str, Any]) -> dict[str, str]:
         "kilter.run": record["id"], "kilter.key": record["key"], "kilter.folder": str(folder), "kilter.status": "running",
         "kilter.data": record["data_fingerprint"], "kilter.code": record["code"] or "any", "kilter.host": record["host"],
         "git.dirty": str(record["git_dirty"]).lower(), "mlflow.source.git.commit": record["git_revision"] or "",
-        "mlflow.source.name": record["command"][:5000], "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": record["command"].split(" ")[0], "mlflow.source.type": "LOCAL",
+        "kilter.command": record["command"][:5000],
     }  # fmt: skip
     with contextlib.suppress(OSError, KeyError):  # a user without a name, in a container
         tags["mlflow.user"] = getpass.getuser()
@@ -248,7 +260,7 @@ def _dataset(config: Mapping[str, Any], record: Mapping[str, Any]) -> Any:
     options = dict(config.get("dataset") or {})
     name = str(options.get("_target_", "data")).split(".")[-2:][0]
     source = json.dumps({"uri": config.get("data_root"), **options})
-    digest = record["data_fingerprint"][:36] or "unknown"
+    digest = record["data_fingerprint"][:16] or "unknown"
     return DatasetInput(Dataset(name, digest, "local", source), [InputTag("mlflow.data.context", "train, val, test")])
 
 
@@ -286,9 +298,8 @@ def _close(client: MlflowClient, folder: Path, link: dict[str, Any]) -> None:
     if (folder / "metrics.json").exists():
         curves = {name for line in runs.history(folder)[-1:] for name in line["metrics"]}
         known = client.get_run(run_id).data.metrics
-        final = {
-            f"final/{key}" if key in curves else key: x for key, x in runs.read_json(folder / "metrics.json").items()
-        }
+        found = runs.read_json(folder / "metrics.json")
+        final = {f"final/{key}" if key in curves else key: value for key, value in found.items()}
         new = {key: value for key, value in final.items() if _name(key) not in known}
         _log_metrics(client, run_id, new, ended, link["epoch"])
     for path in (folder / name for name in ARTIFACTS):
@@ -297,7 +308,7 @@ def _close(client: MlflowClient, folder: Path, link: dict[str, Any]) -> None:
         elif path.exists():
             client.log_artifact(run_id, str(path))
     client.set_tag(run_id, "kilter.status", done["status"])
-    client.set_tag(run_id, "kilter.reason", done["reason"][:5000])
+    client.set_tag(run_id, "kilter.reason", done["reason"][:5000] or "-")
     client.set_terminated(run_id, STATUS[done["status"]], ended)
     link["status"] = STATUS[done["status"]]
 
