@@ -1,0 +1,159 @@
+"""CIFAR-10 and CIFAR-100 from the official python batches, or from class folders of pictures."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from src.component import OpenFraction, PositiveFloat, PositiveInt
+from src.datasets.base import Dataset, Thinning, Unlabelled
+from src.datasets.cache import file_digest
+from src.datasets.inputs import ArrayInputs
+from src.datasets.official import Pictures, official_splits
+from src.datasets.pictures import class_folders, decoded, labelled_files, picture_files
+from src.errors import UserError
+from src.task import IntArray, Splits
+
+
+class CIFAR10(Dataset):
+    """60,000 colour pictures of 32 × 32, scaled to [0, 1]; 50,000 for training.
+
+    Reads data_root/cifar-10-batches-py/{data_batch_1..5, test_batch}, or data_root/cifar10/{train,test}/<class>/*.png.
+    """
+
+    batches: ClassVar[str] = "cifar-10-batches-py"
+    folder: ClassVar[str] = "cifar10"
+    train_files: ClassVar[tuple[str, ...]] = tuple(f"data_batch_{n}" for n in range(1, 6))
+    test_files: ClassVar[tuple[str, ...]] = ("test_batch",)
+    label_key: ClassVar[str] = "labels"
+    meta: ClassVar[tuple[str, str]] = ("batches.meta", "label_names")
+    num_classes: ClassVar[int] = 10
+
+    def __init__(
+        self,
+        *,
+        classes: list[int] | None = None,
+        train_size: PositiveInt | None = None,
+        class_counts: list[PositiveInt] | None = None,
+        imbalance_ratio: PositiveFloat | None = None,
+        val_fraction: OpenFraction = 0.1,
+    ) -> None:
+        self.thinning = Thinning(train_size, class_counts, imbalance_ratio)
+        self.classes, self.val_fraction = classes, val_fraction
+
+    def splits(self, data_root: Path, cache_root: Path, seed: int) -> Splits:
+        batches, folder = data_root / self.batches, data_root / self.folder
+        if batches.is_dir():
+            files = [batches / name for name in (*self.train_files, *self.test_files)]
+            train = _join([self._batch(batches / name) for name in self.train_files])
+            test = _join([self._batch(batches / name) for name in self.test_files])
+            names = self._names(batches)
+        elif class_folders(folder / "train"):
+            names = class_folders(folder / "train")
+            parts = [labelled_files(folder / part, names) for part in ("train", "test")]
+            files = [path for found, _ in parts for path in found]
+            if not len(parts[1][0]):
+                raise UserError(f"{folder / 'test'}: no pictures; the test set stands there in folders like train's")
+            train, test = ((decoded(found, 32, 3), labels) for found, labels in parts)
+        else:
+            raise UserError(
+                f"{batches}: no such folder; unpack the official python version there, "
+                f"or put pictures into {folder}/train/<class>/ and {folder}/test/<class>/"
+            )
+        return official_splits(
+            train, test, names, classes=self.classes, thinning=self.thinning, val_fraction=self.val_fraction,
+            seed=seed, fingerprint=file_digest(files),
+        )  # fmt: skip
+
+    def read(self, path: Path, cache_root: Path) -> Unlabelled:
+        """A python batch (labels, if any, are not read) or a folder of pictures."""
+        if path.is_dir():
+            files = picture_files(path)
+            if not files:
+                raise UserError(f"{path}: no pictures in this folder")
+            inputs = ArrayInputs(decoded(files, 32, 3), scale="unit")
+            return Unlabelled(inputs, {"file": np.array([str(file.relative_to(path)) for file in files])})
+        inputs = ArrayInputs(_pictures(path, unpickled(path)), scale="unit")
+        return Unlabelled(inputs, {"row": np.arange(len(inputs))})
+
+    def _batch(self, path: Path) -> tuple[Pictures, IntArray]:
+        content = unpickled(path)
+        pictures, labels = _pictures(path, content), np.asarray(content.get(self.label_key), dtype=object)
+        if labels.shape != (len(pictures),) or not all(isinstance(label, int) for label in labels):
+            raise UserError(
+                f"{path}: '{self.label_key}' does not hold one whole number for each of {len(pictures)} pictures"
+            )
+        labels = labels.astype(np.int64)
+        wrong = np.flatnonzero((labels < 0) | (labels >= self.num_classes))
+        if len(wrong):
+            raise UserError(
+                f"{path}: label {labels[wrong[0]]} in row {wrong[0]}; 0 to {self.num_classes - 1} are possible"
+            )
+        return pictures, labels
+
+    def _names(self, folder: Path) -> list[str]:
+        path = folder / self.meta[0]
+        names = unpickled(path).get(self.meta[1]) if path.exists() else None
+        if isinstance(names, list) and len(names) == self.num_classes:
+            return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+        return [str(c) for c in range(self.num_classes)]
+
+
+def _join(parts: list[tuple[Pictures, IntArray]]) -> tuple[Pictures, IntArray]:
+    return np.concatenate([pictures for pictures, _ in parts]), np.concatenate([labels for _, labels in parts])
+
+
+def _pictures(path: Path, content: dict[str, Any]) -> Pictures:
+    data = content.get("data")
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
+        raise UserError(f"{path}: 'data' is not an array of rows of 3,072 bytes")
+    return data.reshape(-1, 3, 32, 32)
+
+
+def unpickled(path: Path) -> dict[str, Any]:
+    """A pickled dictionary of numbers, texts, lists and numpy arrays; whatever else it names is refused, not run."""
+    try:
+        content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (
+        OSError,
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        TypeError,
+        IndexError,
+        KeyError,
+        AttributeError,
+    ) as error:
+        raise UserError(f"{path}: not an official python batch ({error})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: not an official python batch (a {type(content).__name__})")
+    return {key.decode() if isinstance(key, bytes) else str(key): value for key, value in content.items()}
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Knows how to rebuild numpy arrays and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        from numpy._core import multiarray
+
+        allowed: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
+        if module in {"numpy.core.multiarray", "numpy._core.multiarray"} and name == "_reconstruct":
+            return multiarray._reconstruct  # type: ignore[attr-defined]
+        if (module, name) == ("_codecs", "encode"):
+            return _encode
+        if (module, name) not in allowed:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not data")
+        return allowed[module, name]
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """How python 3 writes bytes into old pickles."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
+    return text.encode("latin1")
