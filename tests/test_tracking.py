@@ -293,6 +293,65 @@ def test_the_reaper_ends_runs_whose_own_process_could_not(root):
     assert mirrored(fresh.folder)[0].info.status == "RUNNING"
 
 
+KILLS = """
+import os, random, signal, sys, time
+import mlflow, mlflow.store.tracking.sqlalchemy_store
+from pathlib import Path
+from src import runs, tracking
+
+root, on = Path(sys.argv[1]), tracking.Tracking(enabled=True, uri=None, experiment="kilter")
+
+def train():
+    tracking.prepare(on, root)
+    record = runs.describe("0" * 12, "a", 0, "", "")
+    run = runs.open_run(root, "a", "0" * 12, {"seed": 0}, record, resume=True, force=False)
+    if run.finished:
+        return
+    with run:
+        for epoch in range(len(runs.history(run.folder)) or 1, 61):  # the last epoch is repeated
+            run.record_epoch(epoch, {"loss": float(epoch)})
+            tracking.sync(run.folder, on)
+        run.write_json("metrics.json", {"score": 1.0})
+    tracking.sync(run.folder, on)
+
+def epochs():
+    return sum(path.read_text().count("\\n") for path in root.glob("a-*/history.jsonl"))
+
+random.seed(0)
+kills, status = 0, 1
+while status:
+    child, wanted = os.fork(), epochs() + random.randint(0, 4)
+    if child == 0:
+        train()
+        os._exit(0)
+    while wanted < 60 and epochs() < wanted:
+        time.sleep(0.001)
+    if wanted < 60:
+        time.sleep(random.uniform(0, 0.3 if random.random() < 0.3 else 0.012))
+        os.kill(child, signal.SIGKILL)
+        kills += 1
+    status = os.waitpid(child, 0)[1]
+print(kills)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_instants_nothing_is_lost_and_nothing_double(root):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLS, str(root)], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 10
+    (folder,) = runs.run_folders(root)
+    assert [line["epoch"] for line in runs.history(folder)] == list(range(1, 61))
+    os.utime(folder / "DONE", (time.time() - 2 * tracking.SETTLED,) * 2)
+    tracking.reap(root, ON)
+    assert curve(folder, "loss") == [(epoch, float(epoch)) for epoch in range(1, 61)]
+    assert len(curve(folder, "score")) == 1
+    assert mirrored(folder)[0].info.status == "FINISHED"
+    assert number_of_runs(root) == 1
+
+
 # --- never in the way ---
 
 
@@ -304,6 +363,31 @@ def test_off_costs_nothing(tmp_path):
         "assert 'mlflow' not in sys.modules and not list(root.iterdir())"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_batch_that_fails_is_neither_lost_nor_doubled(root, monkeypatch, arrived):
+    """As when the answer of a server times out: whether the batch arrived is not known."""
+    from mlflow import MlflowClient
+
+    run, works = opened(root), MlflowClient.log_batch
+    tracking.sync(run.folder, ON)
+
+    def fails(client, run_id, metrics=(), **rest):
+        if any(metric.step == 2 for metric in metrics):
+            if arrived:
+                works(client, run_id, metrics, **rest)
+            raise TimeoutError
+        works(client, run_id, metrics, **rest)
+
+    for epoch in (1, 2, 3):
+        run.record_epoch(epoch, {"loss": float(epoch)})
+    monkeypatch.setattr(MlflowClient, "log_batch", fails)
+    tracking.sync(run.folder, ON)
+    monkeypatch.setattr(MlflowClient, "log_batch", works)
+    tracking._next_try.clear()
+    tracking.sync(run.folder, ON)
+    assert curve(run.folder, "loss") == [(1, 1.0), (2, 2.0), (3, 3.0)]
 
 
 def test_a_failure_in_mid_run_warns_once_and_is_caught_up_with(root, monkeypatch, caplog):
@@ -379,9 +463,8 @@ def test_a_deleted_experiment_is_named(root):
 
 def test_relative_sqlite_files_become_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert (
-        Tracking(enabled=True, uri="sqlite:///x.db", experiment="x").store(Path("runs")) == f"sqlite:///{tmp_path}/x.db"
-    )
+    given = Tracking(enabled=True, uri="sqlite:///x.db?timeout=60", experiment="x")
+    assert given.store(Path("runs")) == f"sqlite:///{tmp_path}/x.db?timeout=60"
     assert ON.store(Path("runs")) == f"sqlite:///{tmp_path}/runs/mlflow.db"
 
 
