@@ -159,7 +159,8 @@ def test_a_process_killed_between_mlflow_and_its_note_leaves_no_double(root, los
     else:
         link.write_text(json.dumps({**json.loads(link.read_text()), "epoch": 1}))
     monkeypatch.setattr(tracking, "_PROCESS", "a later process")
-    run.record_epoch(4, {"loss": 4.0})
+    for epoch in (3, 4):  # resumed from the checkpoint of epoch 2
+        run.record_epoch(epoch, {"loss": float(epoch)})
     tracking.sync(run.folder, ON)
     assert curve(run.folder, "loss") == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
     assert number_of_runs(root) == 1
