@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def prepare(experiment: Experiment, splits: Splits) -> Prepared:
     """Corrupt the labels of training and validation, each with its own stream, and pose the task."""
     num_classes, seed = len(splits.class_names), experiment.settings.seed
     facts: dict[str, float] = {}
-    noisy = {}
+    noisy: dict[str, Any] = {}
     for name, split in (("train", splits.train), ("val", splits.val)):
         observed = experiment.noise_model.corrupt(split.labels, num_classes, numpy_stream(seed, f"noise/{name}"))
         noisy[name] = split.with_labels(observed)
@@ -159,7 +160,7 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
         "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts,
         "natural_prior": natural, "predicts": strategy.predicts, "monitor": experiment.trainer.monitor,
-        "training_prior": (prior / prior.sum()).tolist(),
+        "training_prior": (prior / prior.sum()).tolist(), "learned": experiment.dataset.learned,
     })  # fmt: skip
     predictor = strategy.fit(task, experiment.model, trainer)
     test = seen_by(strategy.predicts, splits.test)

@@ -63,7 +63,9 @@ def predict(options: Options) -> pd.DataFrame:
     settings, described = experiment.settings, json.loads((folder / "task.json").read_text())
     names = described[f"{described['predicts']}_names"]
     fields = {key: described[key] for key in Task.__dataclass_fields__}
-    task = Task(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+    arrays: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    task = Task(**arrays)
+    experiment.dataset.learned = described["learned"]
     if not options.data.exists():
         raise UserError(f"data={options.data}: no such file or folder")
     new = experiment.dataset.read(options.data, settings.cache_root)

@@ -231,10 +231,9 @@ class Trainer:
     def _batches(self, epoch: int) -> Iterator[tuple[Batch, Batch | None]]:
         order = self.balance.order(numpy_stream(self.seed, "batches", epoch))
         left = self.total_steps - self.progress.step
-        pieces = itertools.islice(chunks(order, self.options.batch_size), left)
+        pieces = list(itertools.islice(chunks(order, self.options.batch_size), left))
         if self.target is None:
-            return ((batch, None) for batch in self.source.batches(pieces))
-        pieces = list(pieces)
+            return ((batch, None) for batch in self.source.batches(iter(pieces)))
         start = (epoch - 1) * len(order)
         wanted = endless(self.target.size, iter([len(p) for p in pieces]), self.seed, "target batches", start)
         return zip(self.source.batches(iter(pieces)), self.target.batches(wanted), strict=True)

@@ -13,8 +13,7 @@ import numpy.typing as npt
 from src.component import Component
 from src.errors import UserError
 from src.seeding import numpy_stream
-from src.task import Inputs, IntArray, Split, class_counts
-from src.task import Splits as Splits
+from src.task import Inputs, IntArray, Split, Splits, class_counts
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ class _ArraysOnly(pickle.Unpickler):
 
         allowed: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
         if module in {"numpy.core.multiarray", "numpy._core.multiarray"} and name == "_reconstruct":
-            return multiarray._reconstruct  # type: ignore[attr-defined]
+            return multiarray._reconstruct
         if (module, name) == ("_codecs", "encode"):
             return _encode
         if (module, name) not in allowed:

@@ -67,4 +67,4 @@ def scaled(raw: Tensor, scale: Scale) -> Tensor:
 
 def open_packed(path: Path) -> npt.NDArray[Any]:
     """A packed .npy file as a memory map (copy on write, so torch may wrap it; the file is never changed)."""
-    return np.load(path, mmap_mode="c", allow_pickle=False)  # type: ignore[no-any-return]
+    return np.load(path, mmap_mode="c", allow_pickle=False)

@@ -56,7 +56,7 @@ class TransitionMatrix:
         """T⁻¹, whose columns also sum to 1 but whose entries may be negative. Raises ValueError if T is singular."""
         if not self.condition_number() < 1 / np.finfo(np.float64).eps:
             raise ValueError("this transition matrix is singular: two classes cannot be told apart after corruption")
-        return np.linalg.inv(self.columns)
+        return np.linalg.inv(self.columns).astype(np.float64)
 
     def posterior(self, prior: Sequence[float] | FloatArray) -> FloatArray:
         """Q[y, s] = P(true y | observed s) by Bayes' rule for a prior of the true classes; columns sum to 1.

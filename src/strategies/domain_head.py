@@ -25,12 +25,12 @@ class _Reverse(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        return -ctx.scale * tangents[0]  # type: ignore[no-any-return]
+        return -ctx.scale * tangents[0]
 
 
 def reverse_gradient(x: Tensor, scale: float) -> Tensor:
     """The identity, whose gradient is multiplied by -scale (Ganin 2016, equation 17)."""
-    reversed_x: Tensor = _Reverse.apply(x, scale)  # type: ignore[no-untyped-call]
+    reversed_x: Tensor = _Reverse.apply(x, scale)
     return reversed_x
 
 
