@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import itertools
 import logging
 import math
@@ -77,6 +79,21 @@ class TrainerOptions(Component):
         torch.backends.cuda.matmul.allow_tf32 = self.tf32
         torch.backends.cudnn.allow_tf32 = self.tf32
         torch.backends.cudnn.benchmark = not self.deterministic
+        if self.device.type == "cpu":
+            keep_freed_memory()
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed blocks, however large, for the next step.
+
+    By default every activation above 32 MB is unmapped and mapped anew, whose page faults cost 15 to 20 % of a step of
+    256 two-view events. Elsewhere than on Linux nothing is done.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            libc = ctypes.CDLL("libc.so.6")
+            libc.mallopt(-4, 0)  # M_MMAP_MAX
+            libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 def find_device(name: str) -> torch.device:

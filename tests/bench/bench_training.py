@@ -56,6 +56,7 @@ def epoch_of(strategy: Strategy, train: Split, target: Split | None) -> Callable
         precision="fp32", compile=False, deterministic=False, tf32=False, num_threads=torch.get_num_threads(),
         resume=False, progress="none",
     )  # fmt: skip
+    options.apply()
     balance = NoBalance()
     balance.setup(train.labels, 3)
     model = network()
