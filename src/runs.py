@@ -176,19 +176,33 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def write_text(path: Path, text: str) -> None:
-    """The whole file or nothing, on the disk when this returns."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with partial.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    parent = os.open(path.parent, os.O_RDONLY)
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot write ({error.strerror}); free some space or choose another runs_root"
+        ) from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """The whole file or nothing, on the disk when this returns. Raises UserError if it cannot be written."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with _explained(path):
+        try:
+            with partial.open("w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        parent = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)
 
 
 def history(folder: Path, after: int = 0) -> list[dict[str, Any]]:
@@ -315,10 +329,10 @@ class Run:
         path = self.folder / "history.jsonl"
         old = path.read_text(errors="replace") if path.exists() else ""
         kept = "".join(x for x in old.splitlines(keepends=True) if x.endswith("\n") and 0 <= _epoch_of(x) < epoch)
+        values = {name: float(value) for name, value in metrics.items()}
         if kept != old:
             write_text(path, kept)
-        values = {name: float(value) for name, value in metrics.items()}
-        with path.open("a") as file:
+        with _explained(path), path.open("a") as file:
             file.write(json.dumps({"epoch": epoch, "time": time.time(), "metrics": values}) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -351,7 +365,7 @@ class Run:
             signal.signal(number, signal.SIG_IGN)  # a second signal must not interrupt the last words
         try:
             self.finish(*_verdict(error))
-        except (OSError, UserError):
+        except UserError:
             if error is None:
                 raise
         finally:
@@ -528,18 +542,17 @@ def load_run(path_or_id: str | Path, root: Path) -> Path:
 def clean(root: Path, dry: bool = True, finished: bool = False) -> list[Path]:
     """Delete aborted, failed and killed runs (with `finished` those too); never a running one or one that a study cites.
 
-    Returns what was, or in a dry run would be, deleted.
+    Folders that a killed process left half made go too, after an hour. Returns what was, or in a dry run would be,
+    deleted.
     """
     cited = {path.resolve().name for path in root.absolute().parent.glob("studies/*/**/*") if path.is_symlink()}
-    doomed = []
-    for folder in run_folders(root):
-        ended = status(folder)
-        if folder.name not in cited and ended != "running" and (finished or ended != "finished"):
-            doomed.append(folder)
-            if not dry:
-                trash = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
-                folder.rename(trash)
-                shutil.rmtree(trash)
+    ended = ("failed", "killed", "pruned", "finished") if finished else ("failed", "killed", "pruned")
+    doomed = [path for path in run_folders(root) if path.name not in cited and status(path) in ended]
+    doomed += [path for path in root.glob(".*.part") if time.time() - path.stat().st_mtime > 3600]
+    for folder in () if dry else doomed:
+        trash = folder.with_name(f".{uuid.uuid4().hex}.part")
+        folder.rename(trash)
+        shutil.rmtree(trash)
     return doomed
 
 

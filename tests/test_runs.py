@@ -419,9 +419,13 @@ def test_clean_deletes_the_unfinished_and_keeps_what_is_cited_or_alive(tmp_path)
     assert aborted[1].exists()
     studies.mkdir(parents=True)
     (studies / "1").symlink_to(aborted[1])
+    half = root / ".a.0.part"
+    half.mkdir()
     assert runs.clean(root) == [aborted[0]]
+    os.utime(half, (1, 1))
+    assert runs.clean(root) == [aborted[0], half]
     assert aborted[0].exists()
-    assert runs.clean(root, dry=False) == [aborted[0]]
+    assert runs.clean(root, dry=False) == [aborted[0], half]
     assert sorted(runs.run_folders(root)) == sorted([whole, alive, aborted[1]])
     assert not [path for path in root.iterdir() if path.name.endswith(".part")]
     assert runs.clean(root, finished=True) == [whole]
@@ -459,6 +463,23 @@ def test_a_full_disk_leaves_no_folder_behind(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="No space left on device"):
         opened(tmp_path)
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_a_disk_that_fills_up_is_a_sentence_and_the_old_file_stays(tmp_path, monkeypatch):
+    run = opened(tmp_path)
+    run.write_json("task.json", {"a": 1})
+    run.record_epoch(1, {"loss": 1.0})
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (lambda: run.write_json("task.json", {"a": 2}), lambda: run.record_epoch(2, {}), run.finish):
+        with pytest.raises(UserError, match=r"cannot write \(No space left on device\); free some space"):
+            write()
+    assert json.loads((run.folder / "task.json").read_text()) == {"a": 1}
+    assert not (run.folder / "DONE").exists()
+    assert not list(run.folder.glob("*.part"))
 
 
 def test_a_damaged_record_is_named(tmp_path):
