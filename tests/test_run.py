@@ -28,7 +28,7 @@ def test_the_command_trains_and_leaves_a_record_that_stands_alone(command, tmp_p
     assert again.returncode == 0
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["-sc", "query=bash"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["--shell-completion", "query=bash"]])
 def test_help_and_completion_import_nothing_heavy(arguments):
     import os
     import subprocess

@@ -10,7 +10,7 @@ and α = 0.25 the network has 394,548 trainable parameters and 3,536 running sta
               conv 1×1 → 1280 (320 at α = 0.25), no bias; mean over the picture = the features
     head      dropout, linear 1024, ReLU (= the penultimate activations), dropout, linear C without bias
 
-A block is expansion 1×1 (no bias) → depthwise 3×3 (bias) → projection 1×1 (bias), batch norm after each, ReLU6 after
+A block is expansion 1×1 (no bias) → depthwise 3×3 (bias) → projection 1×1 (bias), batch norm after each, ReLU after
 the first two; repetitions within a stage are residual. The study ran the projections' batch norm in inference mode, so
 that its statistics never moved; here they are learned like all others.
 """
@@ -58,13 +58,13 @@ class MobileNet(Model):
         views = task.views
         joined = int(32 * self.width) * views
         stem = nn.Sequential(
-            nn.Conv2d(channels, joined, 3, 2, 1, groups=views, bias=False), nn.BatchNorm2d(joined), nn.ReLU6()
+            nn.Conv2d(channels, joined, 3, 2, 1, groups=views, bias=False), nn.BatchNorm2d(joined), nn.ReLU(inplace=True)
         )
         towers, joined = self._stages(PER_VIEW, joined, views)
         trunk, joined = self._stages(JOINED, joined, 1)
         self.feature_dim = int(1280 * self.width)
         last = nn.Sequential(
-            nn.Conv2d(joined, self.feature_dim, 1, bias=False), nn.BatchNorm2d(self.feature_dim), nn.ReLU6()
+            nn.Conv2d(joined, self.feature_dim, 1, bias=False), nn.BatchNorm2d(self.feature_dim), nn.ReLU(inplace=True)
         )
         self.noise = GaussianDropout(self.input_noise)
         self.backbone = nn.Sequential(stem, *towers, *trunk, last)
@@ -106,8 +106,8 @@ class InvertedResidual(nn.Module):
         super().__init__()
         self.residual = residual
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, expanded, 1, groups=groups, bias=False), nn.BatchNorm2d(expanded), nn.ReLU6(),
-            nn.Conv2d(expanded, expanded, 3, stride, 1, groups=expanded), nn.BatchNorm2d(expanded), nn.ReLU6(),
+            nn.Conv2d(channels, expanded, 1, groups=groups, bias=False), nn.BatchNorm2d(expanded), nn.ReLU(inplace=True),
+            nn.Conv2d(expanded, expanded, 3, stride, 1, groups=expanded), nn.BatchNorm2d(expanded), nn.ReLU(inplace=True),
             nn.Conv2d(expanded, out, 1, groups=groups), nn.BatchNorm2d(out),
         )  # fmt: skip
 
