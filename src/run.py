@@ -54,7 +54,8 @@ def run_or_explain(cfg: DictConfig) -> float:
 
 
 def main() -> None:
-    sys.argv[1:] = [lenient(argument) for argument in sys.argv[1:]]
+    if not {"-sc", "--shell-completion"} & set(sys.argv):
+        sys.argv[1:] = [lenient(argument) for argument in sys.argv[1:]]
     hydra_main()
 
 
