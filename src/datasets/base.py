@@ -111,7 +111,8 @@ def random_split(labels: IntArray, fractions: Sequence[float], rng: np.random.Ge
         cuts = np.rint(np.cumsum(fractions) * len(members)).astype(int)
         if len(members) >= len(parts):
             low = np.arange(1, len(parts))
-            cuts = np.clip(cuts, low, len(members) - low[::-1])
+            cuts = np.maximum.accumulate(np.maximum(cuts, low) - low) + low
+            cuts = np.minimum(cuts, len(members) - low[::-1])
         for part, chunk in zip(parts, np.split(members, cuts), strict=True):
             part.append(chunk)
     return [np.sort(np.concatenate(part)).astype(np.int64) for part in parts]

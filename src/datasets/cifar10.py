@@ -140,13 +140,16 @@ class _ArraysOnly(pickle.Unpickler):
     """Knows how to rebuild numpy arrays and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        from numpy._core import multiarray
+        from numpy._core import multiarray, numeric
 
-        allowed: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
-        if module in {"numpy.core.multiarray", "numpy._core.multiarray"} and name == "_reconstruct":
-            return multiarray._reconstruct
-        if (module, name) == ("_codecs", "encode"):
-            return _encode
+        module = module.replace("numpy.core.", "numpy._core.")  # its name before numpy 2
+        allowed: dict[tuple[str, str], Any] = {
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+            ("numpy._core.multiarray", "_reconstruct"): multiarray._reconstruct,
+            ("numpy._core.numeric", "_frombuffer"): getattr(numeric, "_frombuffer", None),  # protocol 5
+            ("_codecs", "encode"): _encode,
+        }
         if (module, name) not in allowed:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not data")
         return allowed[module, name]

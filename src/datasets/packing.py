@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -86,7 +87,7 @@ def packed(selection: Sequence[tuple[Path, IntArray]], name: str, cache_root: Pa
             )
         with partial.open("wb") as out:
             header = {"descr": "|u1", "fortran_order": False, "shape": (total, *SHAPE)}
-            np.lib.format.write_array_header_1_0(out, header)  # type: ignore[arg-type]
+            np.lib.format.write_array_header_1_0(out, header)
             for file, rows in selection:
                 for block in _selected(file, rows):
                     out.write(block.data)
@@ -96,7 +97,8 @@ def packed(selection: Sequence[tuple[Path, IntArray]], name: str, cache_root: Pa
     except OSError as error:
         raise unwritable(path, error) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
     trim(path.parent, keep=path)
     return open_packed(path)
 

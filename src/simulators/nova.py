@@ -175,7 +175,7 @@ def tables(rng: np.random.Generator, slices: Slices, domain: str, run: int) -> d
     n = len(slices.events)
     order = rng.permutation(n)  # several slices share an evt, and the same evt comes back in every subrun
     spill, subevt = order // 4, order % 4 + 1
-    key = {
+    key: Table = {
         "run": np.full(n, run, np.uint32), "subrun": (spill // 50).astype(np.uint32), "cycle": np.zeros(n, np.int32),
         "evt": (spill % 50 + 1).astype(np.uint32), "subevt": subevt.astype(np.uint16),
     }  # fmt: skip
@@ -184,7 +184,7 @@ def tables(rng: np.random.Generator, slices: Slices, domain: str, run: int) -> d
     branches["rec.training.cvnmaps"] = (mapped, {"cvnmap": slices.maps[mapped].reshape(len(mapped), -1)})
     branches["rec.training.trainingdata"] = (mapped, _training(slices, mapped))
     branches |= _reconstruction(rng, slices)
-    shuffled = {}
+    shuffled: dict[str, Table] = {}
     for name, (row, columns) in branches.items():
         place = rng.permutation(len(row))
         shuffled[name] = {column: values[row[place]] for column, values in key.items()} | {
@@ -204,7 +204,7 @@ def _truth(rng: np.random.Generator, slices: Slices, domain: str) -> Table:
     w2 = 0.939**2 + 2 * 0.939 * e.energy * e.inelasticity - e.q2
     weight = np.ones(n) if domain == "genie" else 10 ** np.clip(rng.normal(0.4, 1.0, n), -3, 4)
     momentum = e.energy[:, None] * np.array([0.0, 0.0, 1.0])
-    floats = {
+    floats: Table = {
         "E": e.energy, "L": np.full(n, 1.0), "W2": w2, "eff": np.ones(n), "genweight": weight, "p.E": e.energy,
         "p.px": momentum[:, 0], "p.py": momentum[:, 1], "p.pz": momentum[:, 2], "pur": np.ones(n), "q2": e.q2,
         "time": rng.uniform(218_000, 228_000, n), "visE": slices.summary["energy"], "visEinslc": slices.summary["energy"],
@@ -213,15 +213,15 @@ def _truth(rng: np.random.Generator, slices: Slices, domain: str) -> Table:
         **{name: np.zeros(n) for name in ("visEBirks", "visENeutron", "visENeutronBirks", "visEinslcBirks",
                                           "visEinslcNeutron", "visEinslcNeutronBirks", "woscdumb")},
     }  # fmt: skip
-    unsigned = {
+    unsigned: Table = {
         "nhitslc": slices.summary["nhit"],
         "nhittot": slices.summary["nhit"],
         "rec.mc.nu_idx": np.zeros(n),
         **slices.counts,
     }
-    shorts = {"generator": np.full(n, 2 if domain == "genie" else 5), "iscc": e.label != NC, "ischarm": np.zeros(n),
+    shorts: Table = {"generator": np.full(n, 2 if domain == "genie" else 5), "iscc": e.label != NC, "ischarm": np.zeros(n),
               "isseaquark": np.zeros(n), "isvtxcont": np.ones(n)}  # fmt: skip
-    signed = {"hitnuc": np.full(n, 2112), "inttype": 1000 + e.mode, "mode": e.mode, "resnum": np.zeros(n),
+    signed: Table = {"hitnuc": np.full(n, 2112), "inttype": 1000 + e.mode, "mode": e.mode, "resnum": np.zeros(n),
               "tgtA": np.full(n, 12), "tgtZ": np.full(n, 6)}  # fmt: skip
     return (
         {name: np.asarray(v, np.float32) for name, v in floats.items()}
@@ -242,7 +242,7 @@ def _training(slices: Slices, rows: Ints) -> Table:
 def _reconstruction(rng: np.random.Generator, slices: Slices) -> dict[str, tuple[Ints, Table]]:
     """What the event selections read: vertices, prongs, tracks, containment, energies."""
     n, p = len(slices.events), slices.particles
-    s = {name: np.asarray(column, np.float64) for name, column in slices.summary.items()}
+    s: Table = {name: np.asarray(column, np.float64) for name, column in slices.summary.items()}
     length = np.linalg.norm(slices.stop - p.start, axis=1)
     vertex = np.flatnonzero((s["nhit"] >= 5) & (rng.random(n) < 0.96))
     has_vertex = np.isin(np.arange(n), vertex)
@@ -262,20 +262,20 @@ def _reconstruction(rng: np.random.Generator, slices: Slices) -> dict[str, tuple
         0,
     )
     every = np.arange(n)
-    contain = {
+    contain: Table = {
         "nplanestofront": s["first"], "nplanestoback": PLANES - 1 - s["last"],
         "kalyposattrans": _at_depth(p, slices.stop, at, DEPTH)[:, 1],
         "kalfwdcellnd": np.where(found, exit_distance(slices.stop[at], p.direction[at]) / CELL, 0),
         "kalbakcellnd": np.where(found, exit_distance(p.start[at], -p.direction[at]) / CELL, 0),
     }  # fmt: skip
-    slc = {
+    slc: Table = {
         "nhit": s["nhit"],
         "ncontplanes": s["planes"],
         "firstplane": s["first"],
         "lastplane": np.maximum(s["last"], 0),
         "calE": s["energy"],
     }
-    kalman = {"ntracks": ntracks, "idxremid": _position(p.event[track], track, longest)}
+    kalman: Table = {"ntracks": ntracks, "idxremid": _position(p.event[track], track, longest)}
     integer = np.int32
     return {
         "rec.slc": (every, _typed(slc, integer, float_names={"calE"})),

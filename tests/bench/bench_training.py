@@ -8,16 +8,16 @@ from tempfile import mkdtemp
 
 import numpy as np
 import torch
-from src.augmentations.none import NoAugmentation
-from src.imbalance_strategies.none import NoBalance
-from src.models.mobilenet import MobileNet
-from src.strategies.dann import DANN
-from src.strategies.erm import ERM
 from torch.nn import functional as F
 
+from src.augmentations.none import NoAugmentation
 from src.datasets.inputs import ArrayInputs
+from src.imbalance_strategies.none import NoBalance
+from src.models.mobilenet import MobileNet
 from src.seeding import seed_torch
 from src.strategies.base import Strategy
+from src.strategies.dann import DANN
+from src.strategies.erm import ERM
 from src.task import Split, Task
 from src.training import Trainer, TrainerOptions
 from tests.bench.table import Row, paired_ratios
