@@ -58,7 +58,9 @@ class MobileNet(Model):
         views = task.views
         joined = int(32 * self.width) * views
         stem = nn.Sequential(
-            nn.Conv2d(channels, joined, 3, 2, 1, groups=views, bias=False), nn.BatchNorm2d(joined), nn.ReLU(inplace=True)
+            nn.Conv2d(channels, joined, 3, 2, 1, groups=views, bias=False),
+            nn.BatchNorm2d(joined),
+            nn.ReLU(inplace=True),
         )
         towers, joined = self._stages(PER_VIEW, joined, views)
         trunk, joined = self._stages(JOINED, joined, 1)

@@ -176,8 +176,8 @@ def tables(rng: np.random.Generator, slices: Slices, domain: str, run: int) -> d
     order = rng.permutation(n)  # several slices share an evt, and the same evt comes back in every subrun
     spill, subevt = order // 4, order % 4 + 1
     key: Table = {
-        "run": np.full(n, run, np.uint32), "subrun": (spill // 50).astype(np.uint32), "cycle": np.zeros(n, np.int32),
-        "evt": (spill % 50 + 1).astype(np.uint32), "subevt": subevt.astype(np.uint16),
+        "run": np.full(n, run, np.uint32), "subrun": (spill // 10).astype(np.uint32), "cycle": np.zeros(n, np.int32),
+        "evt": (spill % 10 + 1).astype(np.uint32), "subevt": subevt.astype(np.uint16),
     }  # fmt: skip
     branches: dict[str, tuple[Ints, Table]] = {"rec.mc.nu": (np.arange(n), _truth(rng, slices, domain))}
     mapped = np.flatnonzero(slices.mapped)

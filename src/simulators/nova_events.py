@@ -51,7 +51,7 @@ def generator(name: str, shift: float, class_mix: Array) -> Generator:
     rest = max(class_mix[NC] + class_mix[NUE], 1e-9)
     hot = 0.26 * np.array([0.84 / rest, 0.84 / rest, 0.16 / max(class_mix[NUMU], 1e-9)]).clip(max=3.5)
     mixed = (1 - shift) * np.array(genie.hot) + shift * hot
-    return Generator(1 - 0.2 * shift, 0.12 + 0.22 * shift, (float(mixed[0]), float(mixed[1]), float(mixed[2])))
+    return Generator(1 - 0.3 * shift, 0.12 + 0.3 * shift, (float(mixed[0]), float(mixed[1]), float(mixed[2])))
 
 
 @dataclass
