@@ -113,7 +113,7 @@ def _selected(path: Path, rows: IntArray) -> Any:
                 low, high = np.searchsorted(rows, [start, start + BLOCK])
                 if high > low:
                     block = maps[start : start + BLOCK]
-                    yield np.ascontiguousarray(block[rows[low:high] - start])
+                    yield block if high - low == len(block) else block[rows[low:high] - start]
         elif len(rows):
             raise UserError(f"{path}: rows to pack must be in rising order")
 

@@ -35,6 +35,8 @@ class Generator:
     hadron_energy: float = 1.0
     """Share of the hadrons' energy that they keep in the nucleus."""
     pion_absorption: float = 0.12
+    knocked_out: float = 0.0
+    """Mean number of further nucleons that rescattering sends out, at the expense of the others' energy."""
     hot: tuple[float, float, float] = (0.015, 0.015, 0.004)
     """Probability per class (NC, νe, νμ) of a high-energy, high-multiplicity hadronic system."""
 
@@ -42,8 +44,8 @@ class Generator:
 def generator(name: str, shift: float, class_mix: Array) -> Generator:
     """`genie`, or `gibuu` at a strength of `shift` in [0, 1]; at 0 the two are identical.
 
-    At 1, 26 % of GiBUU's events are hot whatever the class mix (16 % of these are νμ), and the others lose a little
-    hadronic energy to the nucleus.
+    At 1, 26 % of GiBUU's events are hot whatever the class mix (16 % of these are νμ); in the others rescattering costs
+    hadronic energy and pions, and sends out more, softer nucleons.
     """
     genie = Generator()
     if name == "genie" or shift == 0:
@@ -51,7 +53,9 @@ def generator(name: str, shift: float, class_mix: Array) -> Generator:
     rest = max(class_mix[NC] + class_mix[NUE], 1e-9)
     hot = 0.26 * np.array([0.84 / rest, 0.84 / rest, 0.16 / max(class_mix[NUMU], 1e-9)]).clip(max=3.5)
     mixed = (1 - shift) * np.array(genie.hot) + shift * hot
-    return Generator(1 - 0.3 * shift, 0.12 + 0.3 * shift, (float(mixed[0]), float(mixed[1]), float(mixed[2])))
+    return Generator(
+        1 - 0.4 * shift, 0.12 + 0.3 * shift, 3.5 * shift, (float(mixed[0]), float(mixed[1]), float(mixed[2]))
+    )
 
 
 @dataclass
@@ -163,7 +167,8 @@ def _multiplicities(rng: np.random.Generator, events: Events, source: Generator)
     pions = np.select([mode == DIS, (mode == RES) | (mode == COH)], [dis, 1], 0)
     nucleons = np.select([mode == COH, (mode == MEC) | (mode == DIS)], [0, 2], 1)
     absorbed = rng.binomial(pions, np.where(mode == COH, 0, source.pion_absorption))
-    pions, nucleons = pions - absorbed, nucleons + 2 * absorbed
+    rescattered = np.where((mode == COH) | events.hot, 0, rng.poisson(source.knocked_out, n))
+    pions, nucleons = pions - absorbed, nucleons + 2 * absorbed + rescattered
     protons = rng.binomial(nucleons, np.where(events.label == NC, 0.5, 0.68))
     zero = rng.binomial(pions, np.where((events.label == NC) & (mode == COH), 1.0, 0.36))
     plus = rng.binomial(pions - zero, 0.7)
