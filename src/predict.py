@@ -57,6 +57,8 @@ def predict(options: Options) -> pd.DataFrame:
     from src.training import find_device, load_weights
 
     folder = runs.load_run(options.run, options.runs_root)
+    if runs.status(folder) != "finished":
+        raise UserError(f"run={options.run}: {folder} is {runs.status(folder)}; only a finished run can score")
     cfg: Any = OmegaConf.load(folder / "config.yaml")
     cfg.trainer.device = "cpu"  # of the training; another machine may not have it
     experiment = config.check(cfg)

@@ -180,9 +180,10 @@ class Trainer:
             seen, found = self._epoch(model, strategy, optimizer, schedule)
             found["train/events_per_second"] = seen / (time.perf_counter() - started)
             found |= self.validate(predictor)
+            stop = self.on_epoch(self.progress.epoch, found)  # before the checkpoint: a repeated epoch is recorded anew
             self._remember(found, model, strategy, optimizer, schedule)
             self._report(found)
-            if self.on_epoch(self.progress.epoch, found):
+            if stop:
                 log.info("stopped after epoch %d as told", self.progress.epoch)
                 break
         if self.options.select == "best":

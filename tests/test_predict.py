@@ -94,3 +94,11 @@ def test_pictures_of_another_size_are_refused(train, tmp_path):
     folder = only_run(tmp_path / "runs_root")
     with pytest.raises(UserError, match="cannot read files without labels"):
         predict(Options(run=str(folder), data=str(tmp_path)))
+
+
+def test_an_unfinished_run_cannot_score(trained, tmp_path):
+    folder, table = trained
+    table[["mass", "charge"]].to_csv(tmp_path / "new.csv", index=False)
+    (folder / "DONE").unlink()
+    with pytest.raises(UserError, match="only a finished run can score"):
+        predict(Options(run=str(folder), data=str(tmp_path / "new.csv")))

@@ -36,7 +36,7 @@ def test_help_and_completion_import_nothing_heavy(arguments):
 
     from tests.conftest import ROOT
 
-    env = {**os.environ, "COMP_LINE": "python -m src.run strategy=d", "COMP_POINT": "27"}
+    env = {**os.environ, "COMP_LINE": "kilter strategy=d", "COMP_POINT": "17"}
     done = subprocess.run([sys.executable, "-X", "importtime", "-m", "src.run", *arguments],
                           cwd=ROOT, env=env, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
