@@ -53,7 +53,7 @@ class NOvA(Dataset):
         imbalance_ratio: PositiveFloat | None = None,
         val_fraction: OpenFraction = 0.1,
         test_fraction: OpenFraction = 0.2,
-        events: PositiveInt = 6000,
+        events: PositiveInt = 8000,
         shift: Annotated[float, Ge(0), Le(1)] = 1.0,
         class_mix: Annotated[list[NonNegativeFloat], Len(3, 3)] = list(NATURAL_PRIOR),  # noqa: B006 (never changed)
         simulation_seed: NonNegativeInt = 0,

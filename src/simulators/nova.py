@@ -4,9 +4,10 @@ One group per branch (`rec.mc.nu`), one dataset (n, 1) per variable, gzip-6, chu
 run, subrun, cycle, evt, subevt in every group. Tables have different numbers of rows in different orders: only some
 72 % of the interactions have a pixel map, some slices lack a vertex, a prong or a track, others have several.
 
-Calibrated on 5,000 events a domain at the natural class mix: of ordinary events 27 % have fewer than 30 hits, 30 % 30 to
-53, 21 % 53 to 77 (the study: 27-36, 28, 12-15 %), and 50 % have less than 0.53 GeV of visible energy, 36 % up to 1.06 GeV
-(42-51, 27-32 %); 26 % of GiBUU's events are hot, with 220 hits and 3.4 GeV on average (220, 4), 16 % of them νμ (16 %).
+Calibrated on 5,000 events a domain at the natural class mix: of GENIE's ordinary events 27 % have fewer than 30 hits, 29 %
+30 to 53, 22 % 53 to 77 (the study: 27-36, 28, 12-15 %), and 48 % have less than 0.53 GeV of visible energy, 38 % up to 1.06
+GeV (42-51, 27-32 %); 26 % of GiBUU's events are hot, with 240 hits and 3.7 GeV on average (220, 4), 16 % of them νμ (16 %).
+Boosted trees on seven sums of the pictures tell the domains apart in 71 % of the events.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Generator:
     """The knobs in which two event generators differ."""
 
     hadron_energy: float = 1.0
-    """Share of the hadrons' energy that they keep in the nucleus."""
+    """Share of the energy that the hadrons of an ordinary event keep on their way out of the nucleus."""
     pion_absorption: float = 0.12
     knocked_out: float = 0.0
     """Mean number of further nucleons that rescattering sends out, at the expense of the others' energy."""
@@ -54,7 +54,7 @@ def generator(name: str, shift: float, class_mix: Array) -> Generator:
     hot = 0.26 * np.array([0.84 / rest, 0.84 / rest, 0.16 / max(class_mix[NUMU], 1e-9)]).clip(max=3.5)
     mixed = (1 - shift) * np.array(genie.hot) + shift * hot
     return Generator(
-        1 - 0.4 * shift, 0.12 + 0.3 * shift, 3.5 * shift, (float(mixed[0]), float(mixed[1]), float(mixed[2]))
+        1 - 0.4 * shift, 0.12 + 0.3 * shift, 6.0 * shift, (float(mixed[0]), float(mixed[1]), float(mixed[2]))
     )
 
 
@@ -117,7 +117,7 @@ def draw_events(rng: np.random.Generator, label: Ints, source: Generator) -> Eve
     a, b = np.array([INELASTICITY.get(m, (1.0, 1.0)) for m in range(11)]).T
     y = rng.beta(a[mode], b[mode])
     y = np.where(label == NC, 1 - (1 - y) ** 1.8, y)
-    hadronic = np.clip(rng.lognormal(2.2, 0.38, n), 2.0, 20)
+    hadronic = np.clip(rng.lognormal(2.1, 0.38, n), 2.0, 20)
     energy = np.where(hot, np.clip(hadronic + energy * (1 - y), None, 25), energy)
     y = np.where(hot, np.clip(hadronic / energy, 0.05, 0.95), y)
     bjorken = np.where(mode == DIS, rng.beta(1.5, 3.5, n), np.where(mode == COH, 0.02, rng.beta(6, 2, n)))
@@ -139,7 +139,7 @@ def primaries(rng: np.random.Generator, events: Events, source: Generator) -> tu
     species = np.concatenate([np.full(counts[name].sum(), kind) for name, kind in kinds.items()])
     share = rng.exponential(np.where((species == PROTON) | (species == NEUTRON), 0.55, 1.0))
     share /= np.maximum(np.bincount(event, share, n), 1e-9)[event]
-    available = events.energy * events.inelasticity * source.hadron_energy
+    available = events.energy * events.inelasticity * np.where(events.hot, 1, source.hadron_energy)
     kinetic = share * np.maximum(available - PION_MASS * (counts["npiplus"] + counts["npiminus"]), 0.02)[event]
     transfer = np.stack([-events.lepton[:, 0], -events.lepton[:, 1], events.energy - events.lepton[:, 2]], axis=1)
     spread = np.minimum(0.45 / (kinetic + 0.25), 1.2)[:, None]
