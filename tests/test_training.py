@@ -120,6 +120,6 @@ def test_same_seed_same_numbers_another_seed_others(train, tmp_path):
     assert not same(a, c)
 
 
-def test_bf16_and_compile_are_options_of_the_same_loop(train):
+def test_bf16_is_an_option_of_the_same_loop(train):
     score = train("dataset=digits", "model=mlr", "trainer.precision=bf16", "optimizer.lr=0.01")
     assert score > 0.8

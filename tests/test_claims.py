@@ -1,0 +1,52 @@
+"""What the README promises, by the very commands it prints; slow."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.test_training import only_run
+
+pytestmark = pytest.mark.slow
+
+
+def metrics_of(command, root, *arguments):
+    done = command("src.run", *arguments, f"runs_root={root / 'runs'}", f"cache_root={root / 'cache'}", timeout=1500)
+    assert done.returncode == 0, done.stderr
+    assert "run folder:" in done.stdout
+    return json.loads((only_run(root / "runs") / "metrics.json").read_text())
+
+
+def test_the_main_command_trains_domain_adversarially_on_nova_files(command, tmp_path):
+    found = metrics_of(command, tmp_path, "dataset=nova", "model=mobilenet", "strategy=dann")
+    assert found["test/roc_auc"] > 0.55
+    assert {"test.genie/accuracy", "test.gibuu/accuracy", "test/natural.accuracy"} <= set(found)
+    assert len(list((only_run(tmp_path / "runs") / "figures").glob("*.png"))) >= 6
+
+
+def test_fashion_mnist_with_lenet_reaches_088(command, tmp_path, real_data):
+    found = metrics_of(command, tmp_path, "dataset=fashion_mnist", "model=lenet", f"data_root={real_data}")
+    assert found["test/accuracy"] >= 0.88
+
+
+def test_dune_events_train_a_mobilenet_of_three_views(command, tmp_path, real_data):
+    found = metrics_of(command, tmp_path, "dataset=dune_cvn", "model=mobilenet", f"data_root={real_data}")
+    assert found["data/test/size"] == 152
+    assert 0 <= found["test/balanced_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_the_discriminator_sees_the_shift_and_nothing_without_it(command, tmp_path, shift):
+    arguments = ["dataset=nova", f"dataset.shift={shift}", "strategy=discriminator", "tracking.enabled=false"]
+    accuracy = metrics_of(command, tmp_path, *arguments)["test/balanced_accuracy"]
+    error = np.sqrt(0.25 / 3200)
+    if shift:
+        assert accuracy > 0.5 + 8 * error
+    else:
+        assert abs(accuracy - 0.5) < 4 * error
+
+
+def test_a_compiled_model_learns_the_same(train, tmp_path):
+    plain = train("dataset=digits", "model=lenet", "trainer.epochs=2")
+    compiled = train("dataset=digits", "model=lenet", "trainer.epochs=2", "trainer.compile=true")
+    assert compiled == pytest.approx(plain, abs=0.02)
