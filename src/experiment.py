@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from src import runs, tracking
+from src import provenance, runs, tracking
 from src.config import Experiment
 from src.errors import UserError, did_you_mean
 from src.evaluation import plots, predictions
@@ -55,9 +55,9 @@ def run(experiment: Experiment, on_epoch: OnEpoch | None = None) -> float:
         splits = experiment.dataset.splits(settings.data_root, settings.cache_root, settings.seed)
         for note in splits.notes:
             log.info("%s", note)
-        code = runs.code_hash(settings.code)
-        key = runs.run_key(experiment.config, splits.fingerprint, code)
-        record = runs.describe(key, experiment.name, settings.seed, splits.fingerprint, code)
+        code = provenance.code_hash(settings.code)
+        key = provenance.run_key(experiment.config, splits.fingerprint, code)
+        record = provenance.describe(key, experiment.name, settings.seed, splits.fingerprint, code)
         run = runs.open_run(
             settings.runs_root, experiment.name, key, experiment.config, record,
             resume=experiment.trainer.resume, force=settings.force,

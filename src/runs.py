@@ -11,155 +11,29 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
-import hashlib
 import json
 import os
 import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, NoReturn
 
 from src.errors import UserError, did_you_mean
+from src.provenance import identity, mask, now
 
-SCHEMA = 1
 HEARTBEAT = 5.0  # seconds between signs of life
 STALE = 60.0  # seconds without one, after which a process that we cannot see is taken for dead
 DIFF_BYTES = 1 << 20
-ROOT = Path(__file__).resolve().parents[1]
-NOT_IDENTITY = {"tracking", "data_root", "cache_root", "runs_root", "force", "code", "name",
-                "trainer.device", "trainer.resume", "trainer.progress"}  # fmt: skip
-PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pandas", "h5py", "hydra-core", "mlflow", "optuna")
 
 Status = Literal["finished", "failed", "killed", "pruned", "running"]
-
-
-# --- the key: what makes two runs the same run ---
-
-
-def identity(config: Mapping[str, Any], fingerprint: str, code: str) -> dict[str, Any]:
-    """Everything that can change a run's numbers: dotted configuration keys, '(data)' and '(code)'; 1 equals 1.0."""
-    kept = {key: value for key, value in flatten(config).items() if not _excluded(key)}
-    return {**kept, "(data)": fingerprint, "(code)": code}
-
-
-def run_key(config: Mapping[str, Any], fingerprint: str, code: str) -> str:
-    """12 hexadecimal digits that name the run's identity."""
-    text = json.dumps(identity(config, fingerprint, code), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def differing_keys(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """The keys in which two identities differ: why one run is not the other."""
-    spelled = [{key: json.dumps(value, sort_keys=True) for key, value in one.items()} for one in (a, b)]
-    return sorted({key for key, _ in spelled[0].items() ^ spelled[1].items()})
-
-
-def identity_of(folder: Path) -> dict[str, Any]:
-    """The identity of a recorded run."""
-    from omegaconf import OmegaConf
-
-    config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-    record = read_json(folder / "record.json")
-    return identity(config, record["data_fingerprint"], record["code"])
-
-
-def code_hash(policy: Literal["strict", "any"]) -> str:
-    """A digest of all of src/, edits included; with policy 'any' the empty text, so that any code is the same code."""
-    if policy == "any":
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(ROOT).as_posix()}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()[:16]
-
-
-def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested options as {'trainer.epochs': 5, ...}, numbers in one spelling; lists stay values."""
-    flat: dict[str, Any] = {}
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = _canonical(value)
-    return flat
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return [_canonical(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _excluded(key: str) -> bool:
-    return key in NOT_IDENTITY or key.split(".")[0] in NOT_IDENTITY
-
-
-# --- the record: what was run, by which code, on which machine ---
-
-
-def describe(key: str, name: str, seed: int, fingerprint: str, code: str) -> dict[str, Any]:
-    """The content of record.json; 'diff' goes to a file of its own."""
-    return {
-        "schema": SCHEMA, "id": uuid.uuid4().hex, "key": key, "name": name, "seed": seed, "created": _now(),
-        "command": mask(" ".join(["python", *sys.orig_argv[1:]])), "data_fingerprint": fingerprint, "code": code,
-        **_git(), "versions": _versions(), **_machine(),
-    }  # fmt: skip
-
-
-def mask(text: str) -> str:
-    """The text without the passwords of the addresses in it."""
-    text = re.sub(r"(://[^:@/\s]*):\S+@", r"\1:***@", text)
-    return re.sub(r"(?i)((?:password|passwd|pwd|token|secret)=)[^&\s]+", r"\1***", text)
-
-
-@functools.cache
-def _git() -> dict[str, Any]:
-    """Revision and edits of the code; all empty outside a git repository."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
-
-    try:
-        revision, changes = git("rev-parse", "HEAD").strip(), git("status", "--porcelain")
-        diff = git("diff", "--no-ext-diff", "HEAD") if changes else ""
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return {"git_revision": None, "git_dirty": None, "untracked": [], "diff": ""}
-    untracked = [line[3:] for line in changes.splitlines() if line.startswith("??")]
-    return {"git_revision": revision, "git_dirty": bool(changes), "untracked": untracked, "diff": diff}
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    found = {"python": sys.version.split()[0]}
-    for package in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
-
-
-def _machine() -> dict[str, Any]:
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*:\s*(.*)", info.read_text()) if info.exists() else None
-    found = {"host": socket.gethostname(), "cpu": model[1] if model else "", "cores": os.cpu_count(), "gpu": ""}
-    torch: Any = sys.modules.get("torch")  # not imported for this
-    if torch is not None:
-        found["threads"] = torch.get_num_threads()
-        found["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    return found
 
 
 # --- files ---
@@ -215,10 +89,6 @@ def history(folder: Path, after: int = 0) -> list[dict[str, Any]]:
 def _epoch_of(line: str) -> int:
     match = re.match(r'\{"epoch": (\d+),', line)
     return int(match[1]) if match else -1
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 # --- the lease: one process at a time works in a folder ---
@@ -400,7 +270,7 @@ def _verdict(error: BaseException | None) -> tuple[Status, str]:
 
 
 def _write_done(folder: Path, status: Status, reason: str) -> None:
-    write_text(folder / "DONE", json.dumps({"status": status, "reason": reason, "ended": _now()}) + "\n")
+    write_text(folder / "DONE", json.dumps({"status": status, "reason": reason, "ended": now()}) + "\n")
 
 
 # --- opening and finding runs ---
@@ -505,6 +375,15 @@ def status(folder: Path) -> Status:
         ended: Status = read_json(folder / "DONE")["status"]
         return ended
     return "running" if _alive(folder) else "killed"
+
+
+def identity_of(folder: Path) -> dict[str, Any]:
+    """The identity of a recorded run."""
+    from omegaconf import OmegaConf
+
+    config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    record = read_json(folder / "record.json")
+    return identity(config, record["data_fingerprint"], record["code"])
 
 
 def reap(root: Path) -> list[Path]:

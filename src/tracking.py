@@ -24,10 +24,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src import runs
+from src import provenance, runs
 from src.component import Component
 from src.errors import UserError
-from src.runs import mask
+from src.provenance import mask
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -230,7 +230,9 @@ def _create(client: MlflowClient, experiment: str, folder: Path, uri: str) -> di
     started = int(datetime.fromisoformat(record["created"]).timestamp() * 1000)
     tags = _tags(folder, record)
     run = found[0] if found else client.create_run(experiment, start_time=started, tags=tags, run_name=folder.name)
-    options = {_name(key): value for key, value in runs.flatten(config).items() if key.split(".")[0] != "tracking"}
+    options = {
+        _name(key): value for key, value in provenance.flatten(config).items() if key.split(".")[0] != "tracking"
+    }
     params = [Param(key, _shortened(value)) for key, value in options.items() if key not in run.data.params]
     for start in range(0, len(params), PARAMS_A_BATCH):
         client.log_batch(run.info.run_id, params=params[start : start + PARAMS_A_BATCH])

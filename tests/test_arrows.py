@@ -21,7 +21,9 @@ ALLOWED = {
     "loading": BASICS, "inference": BASICS | {"loading", "strategies"},
     "training": BASICS | {"augmentations", "checkpoint", "evaluation", "imbalance_strategies", "inference", "loading",
                           "models", "strategies"},
-    "runs": BASICS, "tracking": BASICS | {"runs"},
+    "provenance": set(),
+    "runs": BASICS | {"provenance"},
+    "tracking": BASICS | {"provenance", "runs"},
 }  # fmt: skip
 HYDRA = {"run"}
 MLFLOW = {"tracking"}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src import runs
+from src import provenance, runs
 from src.errors import UserError
 from tests.conftest import ROOT
 
@@ -22,7 +22,7 @@ CONFIG = {
     "model": {"_target_": "src.models.mlr.MLR", "lr": 0.001, "weights": [1.0, 2.0]},
     "tracking": {"enabled": True, "uri": None, "experiment": "kilter"},
 }  # fmt: skip
-KEY = runs.run_key(CONFIG, "data", "code")
+KEY = provenance.run_key(CONFIG, "data", "code")
 
 
 def changed(path, value):
@@ -36,7 +36,7 @@ def changed(path, value):
 
 
 def opened(root, *, resume=False, force=False, name="a", config=CONFIG):
-    record = runs.describe(KEY, name, 0, "data", "code")
+    record = provenance.describe(KEY, name, 0, "data", "code")
     return runs.open_run(root, name, KEY, config, record, resume=resume, force=force)
 
 
@@ -62,20 +62,20 @@ def died(run):
 
 
 def test_the_key_is_stable_between_versions_of_kilter():
-    assert runs.run_key({"a": 1, "b": {"c": [0.5, None, "x"]}}, "data", "code") == "f147ce6bbfd8"
+    assert provenance.run_key({"a": 1, "b": {"c": [0.5, None, "x"]}}, "data", "code") == "f147ce6bbfd8"
 
 
 @pytest.mark.parametrize("path", ["name", "force", "code", "data_root", "cache_root", "runs_root", "tracking", "tracking.uri",
                                   "trainer.device", "trainer.resume", "trainer.progress"])  # fmt: skip
 def test_keys_without_influence_on_the_numbers_are_left_out(path):
-    assert runs.run_key(changed(path, "another"), "data", "code") == KEY
+    assert provenance.run_key(changed(path, "another"), "data", "code") == KEY
 
 
 @pytest.mark.parametrize("path", ["seed", "trainer.epochs", "model._target_", "model.lr", "model.weights"])
 def test_every_other_key_counts_and_so_do_data_and_code(path):
-    assert runs.run_key(changed(path, "another"), "data", "code") != KEY
-    assert runs.run_key(CONFIG, "other data", "code") != KEY
-    assert runs.run_key(CONFIG, "data", "other code") != KEY
+    assert provenance.run_key(changed(path, "another"), "data", "code") != KEY
+    assert provenance.run_key(CONFIG, "other data", "code") != KEY
+    assert provenance.run_key(CONFIG, "data", "other code") != KEY
 
 
 LEAVES = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | st.text(max_size=3)
@@ -92,33 +92,35 @@ def test_order_and_the_spelling_of_numbers_do_not_change_the_key(config):
             return [respelled(value) for value in node]
         return float(node) if isinstance(node, int) and not isinstance(node, bool) else node
 
-    assert runs.run_key(config, "", "") == runs.run_key(respelled(config), "", "")
+    assert provenance.run_key(config, "", "") == provenance.run_key(respelled(config), "", "")
 
 
 def test_true_is_not_one():
-    assert runs.run_key({"a": True}, "", "") != runs.run_key({"a": 1}, "", "")
-    assert runs.differing_keys({"a": True}, {"a": 1}) == ["a"]
+    assert provenance.run_key({"a": True}, "", "") != provenance.run_key({"a": 1}, "", "")
+    assert provenance.differing_keys({"a": True}, {"a": 1}) == ["a"]
 
 
 def test_differing_keys_name_the_reason(tmp_path):
     old = runs.identity_of(finished(tmp_path).folder)
-    assert runs.differing_keys(old, runs.identity(CONFIG, "data", "code")) == []
-    assert runs.differing_keys(old, runs.identity(changed("trainer.epochs", 3), "data", "code")) == ["trainer.epochs"]
-    assert runs.differing_keys(old, runs.identity(CONFIG, "new", "newer")) == ["(code)", "(data)"]
+    assert provenance.differing_keys(old, provenance.identity(CONFIG, "data", "code")) == []
+    assert provenance.differing_keys(old, provenance.identity(changed("trainer.epochs", 3), "data", "code")) == [
+        "trainer.epochs"
+    ]
+    assert provenance.differing_keys(old, provenance.identity(CONFIG, "new", "newer")) == ["(code)", "(data)"]
 
 
 def test_the_code_hash_sees_edits_and_new_files(tmp_path, monkeypatch):
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "a.py").write_text("x = 1")
-    monkeypatch.setattr(runs, "__file__", str(tmp_path / "src" / "runs.py"))
-    monkeypatch.setattr(runs, "ROOT", tmp_path)
-    hashes = [runs.code_hash("strict")]
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "src" / "provenance.py"))
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    hashes = [provenance.code_hash("strict")]
     (tmp_path / "src" / "a.py").write_text("x = 2")
-    hashes.append(runs.code_hash("strict"))
+    hashes.append(provenance.code_hash("strict"))
     (tmp_path / "src" / "b.py").write_text("")
-    hashes.append(runs.code_hash("strict"))
+    hashes.append(provenance.code_hash("strict"))
     assert len(set(hashes)) == 3
-    assert runs.code_hash("any") == ""
+    assert provenance.code_hash("any") == ""
 
 
 # --- a run from beginning to end ---
@@ -255,13 +257,13 @@ def test_a_living_process_is_named_and_left_alone(tmp_path):
 CONTENDER = """
 import sys, time
 from pathlib import Path
-from src import runs
+from src import provenance, runs
 from src.errors import UserError
 root, resume = Path(sys.argv[1]), sys.argv[2] == "True"
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    run = runs.open_run(root, "a", sys.argv[3], {"seed": 0}, runs.describe(sys.argv[3], "a", 0, "", ""), resume=resume, force=False)
+    run = runs.open_run(root, "a", sys.argv[3], {"seed": 0}, provenance.describe(sys.argv[3], "a", 0, "", ""), resume=resume, force=False)
     print("mine", flush=True)
 except UserError as error:
     print(error, flush=True)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from src import runs, tracking
+from src import provenance, runs, tracking
 from src.datasets.inputs import ArrayInputs
 from src.errors import UserError
 from src.task import Split
@@ -47,9 +47,9 @@ def root(tmp_path, database):
 
 def opened(root, *, resume=False, seed=0):
     config = CONFIG | {"seed": seed}
-    key = runs.run_key(config, "data", "code")
+    key = provenance.run_key(config, "data", "code")
     return runs.open_run(
-        root, "a", key, config, runs.describe(key, "a", seed, "data", "code"), resume=resume, force=False
+        root, "a", key, config, provenance.describe(key, "a", seed, "data", "code"), resume=resume, force=False
     )
 
 
@@ -188,7 +188,7 @@ DEATHS = """
 import os, signal, sys, time
 import mlflow, mlflow.store.tracking.sqlalchemy_store
 from pathlib import Path
-from src import runs, tracking
+from src import provenance, runs, tracking
 from src.errors import UserError
 
 root, on = Path(sys.argv[1]), tracking.Tracking(enabled=True, uri=None, experiment="kilter")
@@ -213,8 +213,8 @@ ENDS = {
 
 def one(name):
     tracking.prepare(on, root)
-    key = runs.run_key({"seed": name}, "", "")
-    run = runs.open_run(root, name, key, {"seed": name}, runs.describe(key, name, 0, "", ""), resume=False, force=False)
+    key = provenance.run_key({"seed": name}, "", "")
+    run = runs.open_run(root, name, key, {"seed": name}, provenance.describe(key, name, 0, "", ""), resume=False, force=False)
     try:
         with run:
             run.record_epoch(1, {"loss": 1.0})
@@ -298,13 +298,13 @@ KILLS = """
 import os, random, signal, sys, time
 import mlflow, mlflow.store.tracking.sqlalchemy_store
 from pathlib import Path
-from src import runs, tracking
+from src import provenance, runs, tracking
 
 root, on = Path(sys.argv[1]), tracking.Tracking(enabled=True, uri=None, experiment="kilter")
 
 def train():
     tracking.prepare(on, root)
-    record = runs.describe("0" * 12, "a", 0, "", "")
+    record = provenance.describe("0" * 12, "a", 0, "", "")
     run = runs.open_run(root, "a", "0" * 12, {"seed": 0}, record, resume=True, force=False)
     if run.finished:
         return

@@ -7,7 +7,8 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +38,67 @@ def file_digest(paths: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
-def kept(path: Path, make: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """The array stored under the path, made and stored first if it is not there; memory-mapped.
+def digests(paths: Sequence[Path], cache_root: Path) -> dict[Path, str]:
+    """A digest of each file's content, remembered by path, size and time of change.
 
-    Raises UserError if it cannot be written.
+    Raises UserError for a file that cannot be read.
+    """
+    memory = cache_root / "digests.json"
+    known = _remembered(memory)
+    found, new = {}, {}
+    for path in paths:
+        try:
+            stat = path.stat()
+            stamp = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+            if stamp not in known:
+                with path.open("rb") as file:
+                    known[stamp] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+                new[stamp] = known[stamp]
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        found[path] = known[stamp]
+    if new:
+        _remember(memory, known)
+    return found
+
+
+def fingerprint(paths: Sequence[Path], folder: Path, cache_root: Path) -> str:
+    """16 hexadecimal digits for the places (below the folder) and contents of files, in their order."""
+    content = digests(paths, cache_root)
+    return digest([[path.relative_to(folder).as_posix(), content[path]] for path in paths])
+
+
+def _remembered(memory: Path) -> dict[str, str]:
+    try:
+        content = json.loads(memory.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _remember(memory: Path, known: dict[str, str]) -> None:
+    partial = memory.with_name(f"{memory.name}.{uuid.uuid4().hex}.part")
+    with contextlib.suppress(OSError):  # then they are computed again
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(known))
+        os.replace(partial, memory)
+
+
+def kept(path: Path, count: int, rows: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """The array (count, *shape) stored under the path, memory-mapped; if it is not there, its rows are stored first.
+
+    Rows are taken one by one, so that memory does not grow with their number. Raises UserError if it cannot be written.
     """
     if not path.exists():
-        array = make()
-        partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
+                for position, row in enumerate(rows):
+                    if position == 0:
+                        header = {"descr": row.dtype.str, "fortran_order": False, "shape": (count, *row.shape)}
+                        np.lib.format.write_array_header_1_0(file, header)
+                    file.write(np.ascontiguousarray(row).data)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, path)

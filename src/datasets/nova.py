@@ -19,7 +19,7 @@ from src import simulators
 from src.component import NonNegativeFloat, NonNegativeInt, OpenFraction, PositiveFloat, PositiveInt
 from src.datasets import caf, packing
 from src.datasets.base import Dataset, Thinning, Unlabelled, fractions_ok, random_split
-from src.datasets.cache import digest, file_digest, unwritable
+from src.datasets.cache import digest, digests, file_digest, unwritable
 from src.datasets.inputs import ArrayInputs, Scale
 from src.errors import UserError
 from src.seeding import numpy_stream
@@ -72,7 +72,7 @@ class NOvA(Dataset):
         if not paths:
             paths = self._simulated(cache_root)
             notes = (f"no .h5 files in {data_root / self.folder}: simulated events are used ({paths[0].parent})",)
-        content = packing.digests(paths, cache_root)
+        content = digests(paths, cache_root)
         tables = [labelled_rows(path) for path in paths]
         dropped = sum(table.dropped for table in tables)
         if dropped:
@@ -106,7 +106,7 @@ class NOvA(Dataset):
             with caf.opened(file) as handle:
                 caf.check_maps(handle)
                 keys.append(caf.columns(handle, caf.MAPS, caf.KEY))
-        content = packing.digests(paths, cache_root)
+        content = digests(paths, cache_root)
         rows = [(file, np.arange(len(key["run"]))) for file, key in zip(paths, keys, strict=True)]
         maps = packing.packed(rows, digest("all", [content[file] for file in paths]), cache_root)
         columns = {name: np.concatenate([key[name] for key in keys]).astype(np.int64) for name in caf.KEY}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import logging
 import os
 import shutil
@@ -26,43 +24,6 @@ log = logging.getLogger(__name__)
 
 BLOCK = 1024  # rows read at a time, a multiple of the files' chunks of 128
 CACHE_GB = "KILTER_CACHE_GB"
-
-
-def digests(paths: Sequence[Path], cache_root: Path) -> dict[Path, str]:
-    """A digest of each file's content, remembered by path, size and time of change."""
-    memory = cache_root / "digests.json"
-    known = _read(memory)
-    found = {}
-    for path in paths:
-        try:
-            stat = path.stat()
-            stamp = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
-            if stamp not in known:
-                with path.open("rb") as file:
-                    known[stamp] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-        found[path] = known[stamp]
-    _write(memory, known)
-    return found
-
-
-def _read(memory: Path) -> dict[str, str]:
-    try:
-        content = json.loads(memory.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _write(memory: Path, known: dict[str, str]) -> None:
-    partial = memory.with_name(f"{memory.name}.{os.getpid()}.part")
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(known))
-        os.replace(partial, memory)
-    except OSError as error:
-        raise unwritable(memory, error) from None
 
 
 def packed(selection: Sequence[tuple[Path, IntArray]], name: str, cache_root: Path) -> npt.NDArray[Any]:
