@@ -10,13 +10,11 @@ several machines need a file system that they share, with working file locks. `p
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import sys
 import threading
 import time
@@ -27,10 +25,10 @@ from types import FrameType, TracebackType
 from typing import Any, Literal, NoReturn
 
 from src.errors import UserError, did_you_mean
+from src.lease import Lease, alive, locked, owner_of
 from src.provenance import identity, mask, now
 
 HEARTBEAT = 5.0  # seconds between signs of life
-STALE = 60.0  # seconds without one, after which a process that we cannot see is taken for dead
 DIFF_BYTES = 1 << 20
 
 Status = Literal["finished", "failed", "killed", "pruned", "running"]
@@ -89,84 +87,6 @@ def history(folder: Path, after: int = 0) -> list[dict[str, Any]]:
 def _epoch_of(line: str) -> int:
     match = re.match(r'\{"epoch": (\d+),', line)
     return int(match[1]) if match else -1
-
-
-# --- the lease: one process at a time works in a folder ---
-
-
-class Lease:
-    """The right to write into a run folder: a file that names its owner and is touched while the owner lives."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path, self.token = folder / "LEASE", uuid.uuid4().hex
-        content = {"token": self.token, "host": socket.gethostname(), **_process(os.getpid())}
-        handle = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-        try:
-            os.write(handle, json.dumps(content).encode())
-        finally:
-            os.close(handle)
-
-    def held(self) -> bool:
-        return _owner(self.path).get("token") == self.token
-
-    def touch(self) -> None:
-        with contextlib.suppress(OSError):
-            if self.held():
-                os.utime(self.path)
-
-    def release(self) -> None:
-        with contextlib.suppress(OSError):
-            if self.held():
-                self.path.unlink()
-
-
-def _process(pid: int) -> dict[str, Any]:
-    """A process, told from later ones of the same number: machine (one boot, one container), pid, start time."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        alive = started[0] not in "ZX"
-        return {
-            "machine": f"{boot} {os.readlink('/proc/self/ns/pid')}",
-            "pid": pid,
-            "started": started[19] if alive else "",
-        }
-    except OSError:
-        return {"machine": "", "pid": pid, "started": ""}
-
-
-def _owner(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _alive(folder: Path, now: float | None = None) -> bool:
-    """Whether a process works in the folder; one of this machine is looked up, another must have been heard of.
-
-    `now` is the file system's clock where it is known.
-    """
-    lease = folder / "LEASE"
-    try:
-        heard = lease.stat().st_mtime
-    except OSError:
-        return False
-    owner, here = _owner(lease), _process(os.getpid())
-    if here["machine"] and owner.get("machine") == here["machine"]:
-        return bool(owner.get("started")) and _process(owner["pid"])["started"] == owner["started"]
-    return (time.time() if now is None else now) - heard < STALE
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[float]:
-    """Hold a lock file among all processes, for moments only; yields the file system's own idea of the time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        os.utime(path)
-        yield os.fstat(file.fileno()).st_mtime
 
 
 # --- the run ---
@@ -342,8 +262,8 @@ def _fresh(folder: Path, config: Mapping[str, Any], record: Mapping[str, Any]) -
 def _take(folder: Path, now: float) -> Lease:
     """The folder's lease; that of a dead process is moved out of the way. Raises UserError if its owner lives."""
     path = folder / "LEASE"
-    if _alive(folder, now):
-        owner = _owner(path)
+    if alive(folder, now):
+        owner = owner_of(path)
         who = f"process {owner.get('pid', '?')} on {owner.get('host', 'an unknown machine')}"
         raise UserError(f"{folder}: {who} works on this very run; wait for it or stop it")
     with contextlib.suppress(FileNotFoundError):
@@ -374,7 +294,7 @@ def status(folder: Path) -> Status:
     if (folder / "DONE").exists():
         ended: Status = read_json(folder / "DONE")["status"]
         return ended
-    return "running" if _alive(folder) else "killed"
+    return "running" if alive(folder) else "killed"
 
 
 def identity_of(folder: Path) -> dict[str, Any]:
@@ -393,7 +313,7 @@ def reap(root: Path) -> list[Path]:
     if orphans:
         with locked(root / ".lock") as now:
             for folder in orphans:
-                if not (folder / "DONE").exists() and not _alive(folder, now):
+                if not (folder / "DONE").exists() and not alive(folder, now):
                     _write_done(folder, "killed", "process died")
                     (folder / "LEASE").unlink(missing_ok=True)
                     dead.append(folder)

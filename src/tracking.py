@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from src import provenance, runs
 from src.component import Component
 from src.errors import UserError
+from src.lease import locked
 from src.provenance import mask
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def reap(root: Path, tracking: Tracking) -> None:
             places = [path for path in root.resolve().iterdir() if path.name.split(".aborted-")[0] == folder.name]
             dead += [path for path in places if _orphaned(path, run.data.tags.get("kilter.run", ""))]
     if dead:
-        with runs.locked(root / ".reap.lock"):
+        with locked(root / ".reap.lock"):
             for folder in dict.fromkeys(path.resolve() for path in dead):
                 _mirror(folder, tracking)
 
@@ -152,7 +153,7 @@ def _open(uri: str, experiment: str, root: Path) -> tuple[MlflowClient, str]:
     file = _sqlite_file(uri)
     if file:
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  a slow import, before the lock
-    with runs.locked(file.with_name(f"{file.name}.lock") if file else root / ".mlflow.lock"):
+    with locked(file.with_name(f"{file.name}.lock") if file else root / ".mlflow.lock"):
         if file and not file.exists():
             partial = file.with_name(f"{file.name}.{os.getpid()}.part")
             MlflowClient(f"sqlite:///{partial}").search_experiments(max_results=1)

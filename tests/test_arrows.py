@@ -22,8 +22,9 @@ ALLOWED = {
     "training": BASICS | {"augmentations", "checkpoint", "evaluation", "imbalance_strategies", "inference", "loading",
                           "models", "strategies"},
     "provenance": set(),
-    "runs": BASICS | {"provenance"},
-    "tracking": BASICS | {"provenance", "runs"},
+    "lease": set(),
+    "runs": BASICS | {"lease", "provenance"},
+    "tracking": BASICS | {"lease", "provenance", "runs"},
 }  # fmt: skip
 HYDRA = {"run"}
 MLFLOW = {"tracking"}

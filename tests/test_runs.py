@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from src import provenance, runs
 from src.errors import UserError
+from src.lease import STALE
 from tests.conftest import ROOT
 
 CONFIG = {
@@ -303,7 +304,7 @@ def test_another_machine_is_judged_by_its_heartbeat(tmp_path):
     lease.write_text(json.dumps({**json.loads(lease.read_text()), "machine": "elsewhere", "host": "node7"}))
     with pytest.raises(UserError, match="on node7"):
         opened(tmp_path, resume=True)
-    os.utime(lease, (time.time() - 2 * runs.STALE,) * 2)
+    os.utime(lease, (time.time() - 2 * STALE,) * 2)
     assert opened(tmp_path, resume=True).resuming
 
 
@@ -319,7 +320,7 @@ def test_a_torn_lease_is_judged_by_its_age(tmp_path, content):
     lease.write_text(content)
     with pytest.raises(UserError, match="works on this very run"):
         opened(tmp_path, resume=True)
-    os.utime(lease, (time.time() - 2 * runs.STALE,) * 2)
+    os.utime(lease, (time.time() - 2 * STALE,) * 2)
     assert opened(tmp_path, resume=True).resuming
 
 
