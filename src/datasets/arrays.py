@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
 from src.datasets.base import Dataset, Thinning, Unlabelled, fractions_ok
-from src.datasets.cache import file_digest
+from src.datasets.cache import fingerprint
 from src.datasets.columns import Columns, features, splits_of
 from src.datasets.inputs import ArrayInputs, Scale
 from src.errors import UserError, did_you_mean
@@ -64,17 +63,22 @@ class Arrays(Dataset):
         return splits_of(
             columns, ArrayInputs(columns.X, self.scale), class_names=None, target_labels=self.target_labels,
             thinning=self.thinning, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=seed,
-            fingerprint=file_digest([path]), notes=notes,
+            fingerprint=fingerprint([path], path.parent, cache_root), notes=notes,
         )  # fmt: skip
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:
         """A file with X (or Xts)."""
-        found = stored_arrays(path)
-        name = next((name for name in ("X", "Xts") if name in found), None)
-        if name is None:
-            raise UserError(f"{path}: has no array 'X'{did_you_mean('X', found)}")
-        inputs = ArrayInputs(features(str(path), name, found[name]), self.scale)
+        inputs = ArrayInputs(unlabelled(path), self.scale)
         return Unlabelled(inputs, {"row": np.arange(len(inputs))})
+
+
+def unlabelled(path: Path) -> npt.NDArray[Any]:
+    """X (or Xts) of a file, checked. Raises UserError."""
+    found = stored_arrays(path)
+    name = next((name for name in ("X", "Xts") if name in found), None)
+    if name is None:
+        raise UserError(f"{path}: has no array 'X'{did_you_mean('X', found)}")
+    return features(str(path), name, found[name])
 
 
 def stored_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -84,19 +88,19 @@ def stored_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
+                return {name: _texts(archive[name]) for name in archive.files}
         import h5py
 
         with h5py.File(path, "r") as file:
             return {name: _texts(node[()]) for name, node in file.items() if isinstance(node, h5py.Dataset)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # broken files make zipfile, zlib, numpy and h5py raise many
         raise UserError(f"{path}: not a readable npz or HDF5 file of plain arrays ({error})") from None
 
 
 def _texts(values: Any) -> npt.NDArray[Any]:
-    """HDF5 texts come as objects of bytes."""
+    """Texts as str; HDF5's are objects of bytes."""
     array = np.asarray(values)
-    return array.astype(str) if array.dtype.kind in "OS" else array
+    return np.char.decode(array.astype(bytes), "utf-8") if array.dtype.kind in "OS" else array
 
 
 def _course(path: Path, found: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

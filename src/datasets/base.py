@@ -79,7 +79,10 @@ class Thinning:
             if self.size > len(source):
                 raise UserError(f"dataset.train_size={self.size}, but the training split has {len(source)} examples")
             source = rng.permutation(source)[: self.size]
-        want = self._wanted(class_counts(split.clean[source], num_classes))
+        have = class_counts(split.clean[source], num_classes)
+        if not have.all():
+            raise UserError(f"dataset.train_size={self.size} leaves no example of class {np.argmin(have)}; keep more")
+        want = self._wanted(have)
         chosen = [rng.permutation(source[split.clean[source] == c])[: want[c]] for c in range(num_classes)]
         return split.select(np.sort(np.concatenate([*chosen, other])))
 

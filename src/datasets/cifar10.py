@@ -11,7 +11,7 @@ import numpy as np
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
 from src.datasets.base import Dataset, Thinning, Unlabelled
-from src.datasets.cache import file_digest
+from src.datasets.cache import fingerprint
 from src.datasets.inputs import ArrayInputs
 from src.datasets.official import Pictures, official_splits
 from src.datasets.pictures import class_folders, decoded, labelled_files, picture_files
@@ -58,7 +58,7 @@ class CIFAR10(Dataset):
             files = [path for found, _ in parts for path in found]
             if not len(parts[1][0]):
                 raise UserError(f"{folder / 'test'}: no pictures; the test set stands there in folders like train's")
-            train, test = ((decoded(found, 32, 3), labels) for found, labels in parts)
+            train, test = ((np.stack(list(decoded(found, 32, 3))), labels) for found, labels in parts)
         else:
             raise UserError(
                 f"{batches}: no such folder; unpack the official python version there, "
@@ -66,7 +66,7 @@ class CIFAR10(Dataset):
             )
         return official_splits(
             train, test, names, classes=self.classes, thinning=self.thinning, val_fraction=self.val_fraction,
-            seed=seed, fingerprint=file_digest(files),
+            seed=seed, fingerprint=fingerprint(files, data_root, cache_root),
         )  # fmt: skip
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:
@@ -75,7 +75,7 @@ class CIFAR10(Dataset):
             files = picture_files(path)
             if not files:
                 raise UserError(f"{path}: no pictures in this folder")
-            inputs = ArrayInputs(decoded(files, 32, 3), scale="unit")
+            inputs = ArrayInputs(np.stack(list(decoded(files, 32, 3))), scale="unit")
             return Unlabelled(inputs, {"file": np.array([str(file.relative_to(path)) for file in files])})
         inputs = ArrayInputs(_pictures(path, unpickled(path)), scale="unit")
         return Unlabelled(inputs, {"row": np.arange(len(inputs))})
@@ -99,7 +99,7 @@ class CIFAR10(Dataset):
         path = folder / self.meta[0]
         names = unpickled(path).get(self.meta[1]) if path.exists() else None
         if isinstance(names, list) and len(names) == self.num_classes:
-            return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+            return [name.decode("latin1") if isinstance(name, bytes) else str(name) for name in names]
         return [str(c) for c in range(self.num_classes)]
 
 
@@ -115,48 +115,55 @@ def _pictures(path: Path, content: dict[str, Any]) -> Pictures:
 
 
 def unpickled(path: Path) -> dict[str, Any]:
-    """A pickled dictionary of numbers, texts, lists and numpy arrays; whatever else it names is refused, not run."""
+    """A pickled dictionary of numbers, texts, lists and arrays of bytes; whatever else it names is refused, not run."""
     try:
         content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (
-        OSError,
-        pickle.UnpicklingError,
-        EOFError,
-        ValueError,
-        TypeError,
-        IndexError,
-        KeyError,
-        AttributeError,
-    ) as error:
+    except Exception as error:  # a broken pickle may raise anything
         raise UserError(f"{path}: not an official python batch ({error})") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: not an official python batch (a {type(content).__name__})")
-    return {key.decode() if isinstance(key, bytes) else str(key): value for key, value in content.items()}
+    plain = {key.decode("latin1") if isinstance(key, bytes) else str(key): value for key, value in content.items()}
+    return {key: value.values if isinstance(value, _Array) else value for key, value in plain.items()}
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Knows how to rebuild numpy arrays and nothing else."""
+    """Knows stand-ins for what an array of bytes is pickled with, and nothing else; numpy sees only checked values."""
 
     def find_class(self, module: str, name: str) -> Any:
-        from numpy._core import multiarray, numeric
-
-        module = module.replace("numpy.core.", "numpy._core.")  # its name before numpy 2
         allowed: dict[tuple[str, str], Any] = {
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-            ("numpy._core.multiarray", "_reconstruct"): multiarray._reconstruct,
-            ("numpy._core.numeric", "_frombuffer"): getattr(numeric, "_frombuffer", None),  # protocol 5
-            ("_codecs", "encode"): _encode,
+            ("numpy", "ndarray"): _Array,
+            ("numpy", "dtype"): _Dtype,
+            ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
+            ("numpy.core.numeric", "_frombuffer"): _Array,  # protocol 5
+            ("_codecs", "encode"): lambda text, _: text.encode("latin1"),  # bytes in old protocols
         }
+        module = module.replace("numpy._core.", "numpy.core.")  # its name before numpy 2
         if (module, name) not in allowed:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not data")
         return allowed[module, name]
 
 
-def _encode(text: str, encoding: str) -> bytes:
-    """How python 3 writes bytes into old pickles."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
-    return text.encode("latin1")
+class _Dtype:
+    """The type of a pickled array's numbers; whatever follows the name is not needed for bytes."""
+
+    def __init__(self, name: str, *_: object) -> None:
+        self.name = name
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+class _Array:
+    """A pickled array of bytes."""
+
+    def __init__(self, data: bytes = b"", dtype: _Dtype | None = None, shape: tuple[int, ...] = (0,), order: str = "C"):
+        if dtype is not None and dtype.name != "u1":
+            raise pickle.UnpicklingError("it holds numbers that are not bytes")
+        self.values = np.frombuffer(data, np.uint8).reshape(shape, order="F" if order == "F" else "C").copy()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, fortran, data = state
+        data = data.encode("latin1") if isinstance(data, str) else data  # as python 2 wrote it
+        self.__init__(data, dtype, shape, "F" if fortran else "C")  # type: ignore[misc]

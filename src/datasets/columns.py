@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from src.seeding import numpy_stream
 from src.task import IntArray, Split, Splits
 
 PARTS = ("train", "val", "test")
+COLUMNS = ("y", "y_observed", "domain", "weight", "split")
 
 
 @dataclass(frozen=True)
@@ -47,22 +48,25 @@ def features(where: str, name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any
         raise UserError(
             f"{where}: {name} must hold numbers of shape (n, d), (n, h, w) or (n, c, h, w), not {values.dtype} {values.shape}"
         )
+    if not values.size:
+        raise UserError(f"{where}: {name} is empty: its shape is {values.shape}")
+    with np.errstate(over="ignore"):
+        values = values if values.dtype == np.uint8 else values.astype(np.float32)
     check_finite(where, name, values)
-    values = values if values.dtype == np.uint8 else values.astype(np.float32)
     return values[:, None] if values.ndim == 3 else values
 
 
 def class_indices(where: str, name: str, values: npt.NDArray[Any]) -> IntArray:
     """Labels as int64. Raises UserError for labels that are not whole numbers from 0 on."""
-    flat = values.reshape(len(values), -1)[:, 0] if values.ndim > 1 and values.size == len(values) else values
-    if flat.ndim != 1 or flat.dtype.kind not in "biuf":
-        raise UserError(
-            f"{where}: {name} must hold one whole number for each example, not {values.dtype} {values.shape}"
-        )
-    bad = np.flatnonzero(~np.isfinite(flat) | (flat != np.floor(flat)) | (flat < 0))
+    if values.dtype.kind not in "biuf":
+        raise UserError(f"{where}: {name} must hold whole numbers, not {values.dtype}")
+    n = len(values)
+    bad = np.flatnonzero(~np.isfinite(values) | (values != np.floor(values)) | (values < 0) | (values >= n))
     if len(bad):
-        raise UserError(f"{where}: {name} is {flat[bad[0]]} in row {bad[0]}; labels are whole numbers from 0 on")
-    return flat.astype(np.int64)
+        raise UserError(
+            f"{where}: {name} is {values[bad[0]]} in row {bad[0]}; labels are whole numbers from 0 on, without gaps"
+        )
+    return values.astype(np.int64)
 
 
 def splits_of(
@@ -83,10 +87,8 @@ def splits_of(
     Examples of any domain but the first are labelled only with `target_labels`; the test part always is.
     """
     where, n = columns.where, len(columns.X)
-    for name in ("y", "y_observed", "domain", "weight", "split"):
-        column = getattr(columns, name)
-        if column is not None and len(column) != n:
-            raise UserError(f"{where}: {name} has {len(column)} rows, but X has {n}")
+    checked: dict[str, Any] = {name: _column(columns, name) for name in COLUMNS}
+    columns = replace(columns, **checked)
     clean = class_indices(where, "y", columns.y)
     observed = clean if columns.y_observed is None else class_indices(where, "y_observed", columns.y_observed)
     domain, domain_names = _domains(where, columns.domain, n)
@@ -99,6 +101,8 @@ def splits_of(
     train, val, test = (everything.select(part == position) for position in range(3))
     present = np.bincount(train.labels[train.labelled], minlength=num_classes)
     names = class_names or tuple(str(c) for c in range(num_classes))
+    if num_classes < 2:
+        raise UserError(f"{where}: all labels are '{names[0]}'; at least two classes are needed")
     if not present.all():
         raise UserError(
             f"{where}: the training part has no labelled example of class '{names[int(np.argmin(present))]}'"
@@ -107,6 +111,17 @@ def splits_of(
         raise UserError(f"{where}: the validation or the test part has no labelled example")
     train = thinning.apply(train, num_classes, seed)
     return Splits(train, val, test, names, domain_names, fingerprint=fingerprint, notes=notes)
+
+
+def _column(columns: Columns, name: str) -> npt.NDArray[Any] | None:
+    """One value for each example; a column of shape (n, 1) will do."""
+    values: npt.NDArray[Any] | None = getattr(columns, name)
+    n = len(columns.X)
+    if values is None or values.shape == (n,):
+        return values
+    if values.shape != (n, 1):
+        raise UserError(f"{columns.where}: {name} has the shape {values.shape}, but X has {n} rows")
+    return values[:, 0]
 
 
 def _domains(where: str, column: npt.NDArray[Any] | None, n: int) -> tuple[IntArray, tuple[str, ...]]:
@@ -130,14 +145,14 @@ def _weights(where: str, column: npt.NDArray[Any] | None, n: int) -> npt.NDArray
 def _parts(columns: Columns, clean: IntArray, domain: IntArray, val: float, test: float, seed: int) -> IntArray:
     """0 train, 1 val, 2 test for each example."""
     rng = numpy_stream(seed, "data")
+    stratum = clean * (domain.max() + 1) + domain
     if columns.split is None:
         part = np.zeros(len(clean), dtype=np.int64)
-        stratum = clean * (domain.max() + 1) + domain
         for position, rows in enumerate(random_split(stratum, [1 - val - test, val], rng)):
             part[rows] = position
         return part
     numbers: Mapping[Any, int] = {**{name: i for i, name in enumerate(PARTS)}, **{i: i for i in range(3)}}
-    values = [value.decode() if isinstance(value, bytes) else value for value in columns.split.tolist()]
+    values = columns.split.tolist()
     unknown = [(row, value) for row, value in enumerate(values) if value not in numbers]
     if unknown:
         row, value = unknown[0]
@@ -145,6 +160,6 @@ def _parts(columns: Columns, clean: IntArray, domain: IntArray, val: float, test
     part = np.array([numbers[value] for value in values], dtype=np.int64)
     if not (part == 1).any():
         learn = np.flatnonzero(part == 0)
-        _, taken = random_split(clean[learn], [1 - val], rng)
+        _, taken = random_split(stratum[learn], [1 - val], rng)
         part[learn[taken]] = 1
     return part

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
-from src.datasets.base import Dataset, Thinning, fractions_ok, keep_classes, random_split, whole
+from src.datasets.arrays import unlabelled
+from src.datasets.base import Dataset, Thinning, Unlabelled, fractions_ok, keep_classes, random_split, whole
 from src.datasets.inputs import ArrayInputs
+from src.errors import UserError
 from src.seeding import numpy_stream
 from src.task import Splits
 
@@ -42,3 +44,10 @@ class Digits(Dataset):
         train, val, test = (everything.select(part) for part in parts)
         train = self.thinning.apply(train, len(names), seed)
         return Splits(train, val, test, names, fingerprint="scikit-learn digits")
+
+    def read(self, path: Path, cache_root: Path) -> Unlabelled:
+        """An npz or HDF5 file with X (n, 8, 8), grey levels 0..16."""
+        pictures = unlabelled(path)
+        if pictures.shape[1:] != (1, 8, 8):
+            raise UserError(f"{path}: X must have the shape (n, 8, 8)")
+        return Unlabelled(ArrayInputs(pictures.astype(np.float32) / 16), {"row": np.arange(len(pictures))})

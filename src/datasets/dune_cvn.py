@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
 from src.datasets.base import Dataset, Thinning, Unlabelled, fractions_ok, random_split, whole
-from src.datasets.cache import digest, file_digest, kept
+from src.datasets.cache import digest, digests, fingerprint, kept
 from src.datasets.inputs import ArrayInputs, Scale
 from src.errors import UserError
 from src.seeding import numpy_stream
@@ -57,7 +57,8 @@ class DuneCVN(Dataset):
                 )
         paths = [path for found in files.values() for path in found]
         labels = np.repeat(np.arange(len(FLAVOURS)), [len(found) for found in files.values()]).astype(np.int64)
-        keys = self._keys(paths, labels)
+        records = [path.with_suffix(".info") for path in paths]
+        keys = self._keys(records, labels)
         inputs = self._inputs(paths, cache_root)
         everything = whole(inputs, labels)
         everything.keys.update(keys)
@@ -66,7 +67,7 @@ class DuneCVN(Dataset):
         train, val, test = (everything.select(part) for part in parts)
         return Splits(
             train=self.thinning.apply(train, len(FLAVOURS), seed), val=val, test=test,
-            class_names=tuple(FLAVOURS), views=VIEWS, fingerprint=file_digest(paths),
+            class_names=tuple(FLAVOURS), views=VIEWS, fingerprint=fingerprint(paths + records, folder, cache_root),
         )  # fmt: skip
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:
@@ -77,23 +78,22 @@ class DuneCVN(Dataset):
         return Unlabelled(self._inputs(paths, cache_root), {"event": np.array([_number(p) for p in paths])})
 
     def _inputs(self, paths: list[Path], cache_root: Path) -> ArrayInputs:
-        name = digest(file_digest(paths), self.size, self.pooling)
-        make = lambda: np.stack([pooled(read_map(path), self.size, self.pooling) for path in paths])  # noqa: E731
-        return ArrayInputs(kept(cache_root / "dune_cvn" / f"{name}.npy", make), scale=self.scale)
+        content = digests(paths, cache_root)
+        name = digest([content[path] for path in paths], self.size, self.pooling)
+        maps = (pooled(read_map(path), self.size, self.pooling) for path in paths)
+        return ArrayInputs(kept(cache_root / "dune_cvn" / f"{name}.npy", len(paths), maps), scale=self.scale)
 
-    def _keys(self, paths: list[Path], labels: IntArray) -> dict[str, npt.NDArray[Any]]:
-        info = np.array([read_info(path.with_suffix(".info")) for path in paths])
+    def _keys(self, records: list[Path], labels: IntArray) -> dict[str, npt.NDArray[Any]]:
+        info = np.array([read_info(path) for path in records])
         expected = np.array(list(FLAVOURS.values()))[labels]
         pdg = np.abs(info[:, list(INFO).index("pdg")])
         wrong = np.flatnonzero((expected != 0) & (pdg != expected))
         if len(wrong):
             at = wrong[0]
-            raise UserError(
-                f"{paths[at].with_suffix('.info')}: neutrino PDG code {pdg[at]:g} in folder '{paths[at].parent.name}'"
-            )
+            raise UserError(f"{records[at]}: neutrino PDG code {pdg[at]:g} in folder '{records[at].parent.name}'")
         columns = {name: info[:, i] for i, name in enumerate(INFO)}
-        flavour = np.array([path.parent.name for path in paths])
-        return {"flavour": flavour, "event": np.array([_number(path) for path in paths]), **columns}
+        flavour = np.array([path.parent.name for path in records])
+        return {"flavour": flavour, "event": np.array([_number(path) for path in records]), **columns}
 
 
 def event_files(folder: Path) -> list[Path]:

@@ -9,3 +9,6 @@ class FashionMNIST(MNIST):
     """70,000 grey pictures of 28 × 28 in data_root/FashionMNIST/raw, scaled to [0, 1] (Xiao 2017)."""
 
     source = "FashionMNIST"
+    names = (
+        "T-shirt-top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    )  # fmt: skip

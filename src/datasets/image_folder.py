@@ -9,7 +9,7 @@ import numpy as np
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
 from src.datasets.base import Dataset, Thinning, Unlabelled, fractions_ok, random_split, whole
-from src.datasets.cache import digest, file_digest, kept
+from src.datasets.cache import digest, digests, fingerprint, kept
 from src.datasets.inputs import ArrayInputs
 from src.datasets.pictures import class_folders, decoded, labelled_files, picture_files
 from src.errors import UserError
@@ -66,7 +66,7 @@ class ImageFolder(Dataset):
         rows = self._rows(labels, of_part, parts, seed)
         train, val, test = (everything.select(part) for part in rows)
         train = self.thinning.apply(train, len(names), seed)
-        return Splits(train, val, test, tuple(names), fingerprint=file_digest(files))
+        return Splits(train, val, test, tuple(names), fingerprint=fingerprint(files, folder, cache_root))
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:
         """A folder of pictures, or one picture."""
@@ -87,6 +87,7 @@ class ImageFolder(Dataset):
         return [rows[part] for part in PARTS]
 
     def _inputs(self, files: list[Path], cache_root: Path) -> ArrayInputs:
-        name = digest(file_digest(files), [str(path) for path in files], self.image_size, self.channels)
-        make = lambda: decoded(files, self.image_size, self.channels)  # noqa: E731
-        return ArrayInputs(kept(cache_root / "image_folder" / f"{name}.npy", make), scale="unit")
+        content = digests(files, cache_root)
+        name = digest([content[path] for path in files], self.image_size, self.channels)
+        pictures = decoded(files, self.image_size, self.channels)
+        return ArrayInputs(kept(cache_root / "image_folder" / f"{name}.npy", len(files), pictures), scale="unit")

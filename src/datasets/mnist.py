@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
 from src.datasets.base import Dataset, Thinning, Unlabelled
-from src.datasets.cache import file_digest
+from src.datasets.cache import fingerprint
 from src.datasets.inputs import ArrayInputs
 from src.datasets.official import Pictures, official_splits, reshaped
 from src.errors import UserError
@@ -23,6 +24,7 @@ class MNIST(Dataset):
 
     source: ClassVar[str] = "MNIST"
     """Name of torchvision's class, and of its folder in data_root."""
+    names: ClassVar[tuple[str, ...]] = tuple("0123456789")
 
     def __init__(
         self,
@@ -42,48 +44,52 @@ class MNIST(Dataset):
 
     def splits(self, data_root: Path, cache_root: Path, seed: int) -> Splits:
         raw = data_root / self.source / "raw"
-        missing = [name for name in FILES if not (raw / name).is_file()]
+        files = [raw / name for name in FILES]
+        missing = next((path for path in files if not path.is_file()), None)
         if missing and not self.download:
-            raise UserError(
-                f"{raw / missing[0]}: no such file; put the official idx files there, or set dataset.download=true"
-            )
-        train, names = self._part(data_root, train=True)
-        test, _ = self._part(data_root, train=False)
-        fingerprint = file_digest(raw / name for name in FILES)
+            raise UserError(f"{missing}: no such file; put the official idx files there, or set dataset.download=true")
+        if missing:
+            self._fetch(data_root)
+        train, test = self._part(*files[:2]), self._part(*files[2:])
         return official_splits(
-            train, test, names, classes=self.classes, thinning=self.thinning, val_fraction=self.val_fraction,
-            seed=seed, fingerprint=fingerprint,
+            train, test, self.names, classes=self.classes, thinning=self.thinning, val_fraction=self.val_fraction,
+            seed=seed, fingerprint=fingerprint(files, data_root, cache_root),
         )  # fmt: skip
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:
         """An idx file of pictures."""
-        from torchvision.datasets.mnist import read_image_file
-
-        try:
-            pictures = read_image_file(str(path)).numpy()
-        except (OSError, ValueError, RuntimeError, AssertionError, TypeError) as error:
-            raise UserError(f"{path}: not an idx file of pictures ({error})") from None
-        inputs = ArrayInputs(reshaped(pictures[:, None], self.image_size, self.channels), scale="unit")
+        inputs = ArrayInputs(self._pictures(path), scale="unit")
         return Unlabelled(inputs, {"row": np.arange(len(inputs))})
 
-    def _part(self, data_root: Path, train: bool) -> tuple[tuple[Pictures, IntArray], list[str]]:
+    def _fetch(self, data_root: Path) -> None:
         from torchvision import datasets
 
-        raw = data_root / self.source / "raw"
-        cls: Any = getattr(datasets, self.source)
         try:
-            found = cls(data_root, train=train, download=self.download)
-            pictures, labels = found.data.numpy(), found.targets.numpy().astype(np.int64)
-        except (OSError, ValueError, RuntimeError, AssertionError, TypeError) as error:
-            kind = "training" if train else "test"
-            why = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(
-                f"{raw}: the {kind} files cannot be read or fetched ({why}); replace them by the official ones"
-            ) from None
-        if len(pictures) != len(labels) or labels.min() < 0 or labels.max() > 9:
-            raise UserError(f"{raw}: {len(pictures)} pictures, but {len(labels)} labels, or labels outside 0..9")
-        return (reshaped(pictures[:, None], self.image_size, self.channels), labels), [_plain(c) for c in found.classes]
+            getattr(datasets, self.source)(data_root, download=True)
+        except (OSError, RuntimeError) as error:
+            why = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(f"{data_root / self.source}: the download failed ({why}); put the files there") from None
+
+    def _part(self, pictures: Path, labels: Path) -> tuple[Pictures, IntArray]:
+        found, y = self._pictures(pictures), idx(labels, 1).astype(np.int64)
+        if len(found) != len(y):
+            raise UserError(f"{labels}: {len(y)} labels for {len(found)} pictures")
+        if y.max(initial=0) >= len(self.names):
+            raise UserError(f"{labels}: label {y.max()} in row {y.argmax()}; 0 to {len(self.names) - 1} are possible")
+        return found, y
+
+    def _pictures(self, path: Path) -> Pictures:
+        return reshaped(idx(path, 3)[:, None], self.image_size, self.channels)
 
 
-def _plain(name: str) -> str:
-    return name.split(" - ")[0].replace("/", "-")  # "0 - zero", "T-shirt/top"
+def idx(path: Path, ndim: int) -> npt.NDArray[np.uint8]:
+    """The bytes of an idx file. Raises UserError if it is broken or does not have `ndim` dimensions."""
+    from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
+
+    try:
+        values: npt.NDArray[np.uint8] = read_sn3_pascalvincent_tensor(str(path)).numpy()
+    except Exception as error:  # a broken file may raise anything
+        raise UserError(f"{path}: not a readable idx file ({str(error) or type(error).__name__})") from None
+    if values.dtype != np.uint8 or values.ndim != ndim or not values.size:
+        raise UserError(f"{path}: {ndim} dimensions of bytes are needed, not {values.dtype} {values.shape}")
+    return values

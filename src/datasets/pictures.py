@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -34,15 +34,14 @@ def labelled_files(folder: Path, names: Sequence[str]) -> tuple[list[Path], IntA
     return [path for found in files for path in found], labels.astype(np.int64)
 
 
-def decoded(files: Sequence[Path], size: int | None, channels: Literal[1, 3]) -> npt.NDArray[np.uint8]:
-    """Bytes (n, channels, height, width); with `size` scaled to a square (bilinear), else all must agree.
+def decoded(files: Sequence[Path], size: int | None, channels: Literal[1, 3]) -> Iterator[npt.NDArray[np.uint8]]:
+    """Bytes (channels, height, width) of each picture; with `size` scaled to a square (bilinear), else all must agree.
 
     Raises UserError for a file that is not a picture, or of another size than the first.
     """
     from PIL import Image
 
     first: tuple[int, int] | None = None
-    pictures = []
     for path in files:
         try:
             with Image.open(path) as image:
@@ -55,5 +54,4 @@ def decoded(files: Sequence[Path], size: int | None, channels: Literal[1, 3]) ->
         if converted.size != first:
             given = " × ".join(map(str, converted.size))
             raise UserError(f"{path}: is {given} pixels, others are {first[0]} × {first[1]}; set dataset.image_size")
-        pictures.append(np.asarray(converted, dtype=np.uint8).reshape(*converted.size[::-1], channels))
-    return np.stack(pictures).transpose(0, 3, 1, 2).copy()
+        yield np.asarray(converted, dtype=np.uint8).reshape(*converted.size[::-1], channels).transpose(2, 0, 1)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
 from src.datasets.base import Dataset, Thinning, Unlabelled, fractions_ok
-from src.datasets.cache import file_digest
+from src.datasets.cache import fingerprint
 from src.datasets.columns import Columns, splits_of
 from src.datasets.inputs import ArrayInputs
 from src.errors import UserError, did_you_mean
@@ -61,9 +61,10 @@ class Table(Dataset):
         ]  # fmt: skip
         if not names:
             raise UserError(f"{path}: no numeric column to learn from beside '{self.label}'")
-        _whole(path, table, [self.label])
-        classes, y = np.unique(table[self.label].astype(str).to_numpy(dtype=str), return_inverse=True)
-        extra: dict[str, Any] = {name: table[name].to_numpy() for name in RESERVED if name in table}
+        _whole(path, table, [self.label, *(name for name in RESERVED if name in table)])
+        found, y = np.unique(_plain(table[self.label]), return_inverse=True)
+        classes = found.astype(str)
+        extra: dict[str, Any] = {name: _plain(table[name]) for name in RESERVED if name in table}
         if "y_observed" in extra:
             extra["y_observed"] = _indices(path, extra["y_observed"], classes)
         columns = Columns(str(path), _values(path, table, names), y, **extra)
@@ -71,7 +72,7 @@ class Table(Dataset):
         splits = splits_of(
             columns, inputs, class_names=tuple(str(name) for name in classes), target_labels=self.target_labels,
             thinning=self.thinning, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=seed,
-            fingerprint=file_digest([path]),
+            fingerprint=fingerprint([path], path.parent, cache_root),
         )  # fmt: skip
         train = columns.X[splits.train.rows].astype(np.float64)
         deviation = train.std(axis=0)
@@ -103,9 +104,16 @@ def read_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a CSV or Parquet file, relative to data_root or absolute")
     try:
-        return pd.read_parquet(path) if path.suffix in {".parquet", ".pq"} else pd.read_csv(path)
+        table = pd.read_parquet(path) if path.suffix in {".parquet", ".pq"} else pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' and pyarrow's errors are ValueErrors
         raise UserError(f"{path}: not a readable table ({str(error).splitlines()[0]})") from None
+    if table.empty:
+        raise UserError(f"{path}: the table has no rows")
+    return table
+
+
+def _plain(column: pd.Series[Any]) -> npt.NDArray[Any]:
+    return column.to_numpy() if column.dtype.kind in "biuf" else column.to_numpy(dtype=str)
 
 
 def _need(path: Path, table: pd.DataFrame, names: list[str]) -> None:
@@ -131,7 +139,8 @@ def _values(path: Path, table: pd.DataFrame, names: list[str]) -> npt.NDArray[np
             f"{path}: column '{texts[0]}' does not hold numbers; leave it out of dataset.features or encode it"
         )
     _whole(path, table, names)
-    values = table[names].to_numpy(dtype=np.float32)
+    with np.errstate(over="ignore"):
+        values = np.array(table[names], dtype=np.float32)
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         raise UserError(f"{path}: column '{names[bad[0][1]]}' is not finite in row {bad[0][0]}")
@@ -139,10 +148,13 @@ def _values(path: Path, table: pd.DataFrame, names: list[str]) -> npt.NDArray[np
 
 
 def _indices(path: Path, values: npt.NDArray[Any], classes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    import pandas as pd
+
     texts = values.astype(str)
-    unknown = np.flatnonzero(~np.isin(texts, classes))
+    indices = pd.Index(classes).get_indexer(texts)
+    unknown = np.flatnonzero(indices < 0)
     if len(unknown):
         raise UserError(
             f"{path}: y_observed is '{texts[unknown[0]]}' in row {unknown[0]}, which is no class of the label column"
         )
-    return np.searchsorted(classes, texts).astype(np.int64)
+    return indices.astype(np.int64)

@@ -39,6 +39,14 @@ def test_domains_weights_splits_and_observed_labels_are_carried(tmp_path):
     assert splits(tmp_path, target_labels=True).train.labelled.all()
 
 
+def test_columns_of_bytes_and_of_one_column_will_do(tmp_path):
+    part = np.array([b"train", b"val", b"test"])[np.arange(N) // 6 % 3]
+    make_arrays(tmp_path, domain=np.array([b"sim", b"det"])[np.arange(N) % 2], split=part[:, None])
+    found = splits(tmp_path)
+    assert found.domain_names == ("det", "sim")
+    assert (part[found.test.rows] == b"test").all()
+
+
 def test_the_course_files(tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "c.npz", Xtr=rng.integers(0, 255, (90, 28, 28), dtype=np.uint8), Str=np.arange(90) % 3,
@@ -69,8 +77,13 @@ NAN[17, 2] = np.nan
     ({"X": np.zeros(N)}, "X must hold numbers of shape"),
     ({"X": np.array(["a"] * N)}, "X must hold numbers"),
     ({"y": np.arange(N) % 3 - 1}, "y is -1 in row 0; labels are whole numbers from 0 on"),
+    ({"y": np.where(np.arange(N) == 7, 10**13, np.arange(N) % 2)}, "y is 10000000000000 in row 7"),
+    ({"y": np.zeros(N, int)}, "all labels are '0'; at least two classes are needed"),
+    ({"X": np.zeros((0, 5)), "y": np.zeros(0, int)}, "X is empty"),
+    ({"X": np.full((N, 5), 1e300)}, "X is not a finite number in row 0"),
+    ({"domain": np.zeros((N, 2))}, r"domain has the shape \(120, 2\)"),
     ({"y": np.arange(N) / 2}, "y is 0.5 in row 1"),
-    ({"y": np.arange(N - 1) % 3}, "y has 119 rows, but X has 120"),
+    ({"y": np.arange(N - 1) % 3}, r"y has the shape \(119,\), but X has 120 rows"),
     ({"weight": np.full(N, -1.0)}, "weight must hold numbers from 0 on"),
     ({"weight": np.full(N, np.nan)}, "weight is not a finite number in row 0"),
     ({"split": np.array(["trian"] * N)}, "split is 'trian' in row 0; give train, val or test"),

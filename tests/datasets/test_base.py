@@ -75,6 +75,7 @@ def test_other_domains_stay_as_they_are():
 @pytest.mark.parametrize(("thinning", "why"), [
     (Thinning(counts=[41, 1]), r"class_counts=\[41, 1\], but there are \[40, 40\]"),
     (Thinning(counts=[1, 1, 1]), "3 entries for 2 classes"),
+    (Thinning(size=1), "train_size=1 leaves no example of class"),
     (Thinning(size=81), "train_size=81, but the training split has 80 examples"),
 ])  # fmt: skip
 def test_more_than_there_is_is_refused(thinning, why):

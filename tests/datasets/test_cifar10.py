@@ -1,11 +1,14 @@
+import contextlib
 import pickle
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from src.datasets.cifar10 import CIFAR10
+from src.datasets.cifar10 import CIFAR10, unpickled
 from src.errors import UserError
 from tests.datasets.files import make_cifar
 
@@ -58,7 +61,23 @@ def test_a_pickle_that_runs_code_is_refused_and_not_run(tmp_path, capsys, protoc
     assert "ran code" not in capsys.readouterr().out
 
 
+@given(
+    st.sampled_from([2, 4, 5]), st.lists(st.tuples(st.integers(-90, 180), st.integers(0, 255)), min_size=1, max_size=3)
+)
+@settings(max_examples=200, deadline=None)
+def test_a_corrupted_batch_is_read_or_refused(tmp_path_factory, protocol, flips):
+    content = bytearray(pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, 1]}, protocol=protocol))
+    for position, value in flips:
+        content[position] = value
+    path = tmp_path_factory.getbasetemp() / "batch"
+    path.write_bytes(content)
+    with contextlib.suppress(UserError):
+        assert isinstance(unpickled(path), dict)
+
+
 @pytest.mark.parametrize(("content", "why"), [
+    ({b"data": np.zeros((2, 3072)), b"labels": [0, 1]}, "numbers that are not bytes"),
+    ({b"data": np.array([print, 1]), b"labels": [0, 1]}, "not an official python batch"),
     ({b"data": np.zeros((2, 5), np.uint8), b"labels": [0, 1]}, "3,072 bytes"),
     ({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0]}, "one whole number for each of 2 pictures"),
     ({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, 10]}, "label 10 in row 1; 0 to 9 are possible"),

@@ -37,6 +37,17 @@ def test_a_folder_is_scored_without_classes(tmp_path):
     assert new.inputs.shape == (1, 8, 10)
 
 
+def test_a_picture_in_another_class_is_other_data(tmp_path):
+    for k, name in enumerate(("cat", "cat", "cat", "dog", "dog", "dog")):
+        (tmp_path / "images" / name).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (k, 0, 0)).save(tmp_path / "images" / name / f"{k}.png")
+    first = ImageFolder().splits(tmp_path, tmp_path / "c", 0)
+    (tmp_path / "images" / "cat" / "2.png").rename(tmp_path / "images" / "dog" / "2.png")
+    second = ImageFolder().splits(tmp_path, tmp_path / "c", 0)
+    assert first.fingerprint != second.fingerprint
+    assert len(list((tmp_path / "c").rglob("*.npy"))) == 1
+
+
 def test_mistakes_are_sentences(tmp_path):
     with pytest.raises(UserError, match="at least two class folders"):
         ImageFolder().splits(tmp_path, tmp_path / "c", 0)

@@ -26,12 +26,12 @@ def test_stored_floats_are_not_changed_by_scaling():
 def test_a_packed_array_is_mapped_and_made_once(tmp_path):
     made = []
 
-    def make():
+    def rows():
         made.append(1)
-        return np.arange(12, dtype=np.uint8).reshape(3, 4)
+        yield from np.arange(12, dtype=np.uint8).reshape(3, 4)
 
     for _ in range(2):
-        inputs = ArrayInputs(cache.kept(tmp_path / "a" / "x.npy", make), "none")
+        inputs = ArrayInputs(cache.kept(tmp_path / "a" / "x.npy", 3, rows()), "none")
         assert inputs.streams
         assert inputs.fetch(torch.tensor([2]), torch.device("cpu")).tolist() == [[8, 9, 10, 11]]
     assert len(made) == 1
@@ -41,13 +41,13 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(cache.os, "fsync", full)
     with pytest.raises(UserError, match=r"x\.npy: cannot write the cache .*; free some space"):
-        cache.kept(tmp_path / "x.npy", lambda: np.zeros(3))
+        cache.kept(tmp_path / "x.npy", 3, np.zeros((3, 2)))
     assert not list(tmp_path.iterdir())
 
 
 def test_an_unwritable_cache_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="give another cache_root"):
-        cache.kept(tmp_path / "file" / "x.npy", lambda: np.zeros(3))
+        cache.kept(tmp_path / "file" / "x.npy", 3, np.zeros((3, 2)))

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from src.datasets import packing
+from src.datasets import cache, packing
 from src.errors import UserError
 
 
@@ -80,12 +80,12 @@ def test_a_wrong_map_length_is_a_sentence(tmp_path, shape, dtype, why):
 def test_digests_follow_the_content(tmp_path):
     path = tmp_path / "a.h5"
     path.write_bytes(b"one")
-    first = packing.digests([path], tmp_path / "c")[path]
-    assert packing.digests([path], tmp_path / "c")[path] == first
+    first = cache.digests([path], tmp_path / "c")[path]
+    assert cache.digests([path], tmp_path / "c")[path] == first
     path.write_bytes(b"two!")
-    assert packing.digests([path], tmp_path / "c")[path] != first
+    assert cache.digests([path], tmp_path / "c")[path] != first
     (tmp_path / "c" / "digests.json").write_text("{torn")
-    assert packing.digests([path], tmp_path / "c")[path] != first
+    assert cache.digests([path], tmp_path / "c")[path] != first
 
 
 def test_the_cache_has_a_size_cap_and_never_drops_what_is_in_use(tmp_path, monkeypatch):

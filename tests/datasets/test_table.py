@@ -46,7 +46,19 @@ def test_labels_are_classes_in_sorted_order(tmp_path):
     assert (np.array(found.class_names)[part.labels] == table["label"].to_numpy()[part.rows]).all()
 
 
+def test_numbers_as_labels_are_sorted_as_numbers(tmp_path):
+    make_table(tmp_path).assign(label=np.arange(120) % 12, y_observed=0).to_csv(tmp_path / "table.csv", index=False)
+    with pytest.raises(UserError, match="no labelled example of class '1'"):
+        splits(tmp_path)
+    make_table(tmp_path).assign(label=np.arange(120) % 12).to_csv(tmp_path / "table.csv", index=False)
+    found = splits(tmp_path)
+    assert found.class_names == tuple(str(k) for k in range(12))
+    assert np.array_equal(found.test.labels, found.test.rows % 12)
+
+
 @pytest.mark.parametrize(("change", "options", "why"), [
+    ({"domain": [None, "a", "b"] * 40}, {}, "column 'domain' is empty in row 0"),
+    ({"mass": [1e300] * 120}, {}, "column 'mass' is not finite in row 0"),
     ({"mass": [np.nan] + [1.0] * 119}, {}, "column 'mass' is empty in row 0"),
     ({"label": [None] + ["x", "y"] * 59 + ["z"]}, {}, "column 'label' is empty in row 0"),
     ({}, {"label": "lable"}, "has no column 'lable'; did you mean 'label'"),
@@ -66,6 +78,9 @@ def test_bad_files_are_sentences(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"PAR1 torn")
     with pytest.raises(UserError, match="not a readable table"):
         splits(tmp_path, path="t.parquet")
+    (tmp_path / "table.csv").write_text("mass,label\n")
+    with pytest.raises(UserError, match="the table has no rows"):
+        splits(tmp_path)
     pd.DataFrame({"label": ["a", "b"]}).to_csv(tmp_path / "table.csv", index=False)
     with pytest.raises(UserError, match="no numeric column"):
         splits(tmp_path)
