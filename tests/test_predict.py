@@ -92,8 +92,11 @@ def test_mistakes_are_sentences(trained, tmp_path, monkeypatch, capsys, argument
 def test_pictures_of_another_size_are_refused(train, tmp_path):
     train("dataset=digits", "model=mlr", "trainer.epochs=1")
     folder = only_run(tmp_path / "runs_root")
-    with pytest.raises(UserError, match="cannot read files without labels"):
-        predict(Options(run=str(folder), data=str(tmp_path)))
+    np.savez(tmp_path / "new.npz", X=np.zeros((3, 9, 9)))
+    with pytest.raises(UserError, match="X must have the shape"):
+        predict(Options(run=str(folder), data=str(tmp_path / "new.npz")))
+    np.savez(tmp_path / "new.npz", X=np.full((3, 8, 8), 16.0))
+    assert len(predict(Options(run=str(folder), data=str(tmp_path / "new.npz")))) == 3
 
 
 def test_an_unfinished_run_cannot_score(trained, tmp_path):
