@@ -68,7 +68,9 @@ class MNIST(Dataset):
             getattr(datasets, self.source)(data_root, download=True)
         except (OSError, RuntimeError) as error:
             why = (str(error) or type(error).__name__).splitlines()[0]
-            raise UserError(f"{data_root / self.source / 'raw'}: the download failed ({why}); put the files there") from None
+            raise UserError(
+                f"{data_root / self.source / 'raw'}: the download failed ({why}); put the files there"
+            ) from None
 
     def _part(self, pictures: Path, labels: Path) -> tuple[Pictures, IntArray]:
         found, y = self._pictures(pictures), idx(labels, 1).astype(np.int64)
