@@ -190,7 +190,12 @@ def _sentences(error: pydantic.ValidationError, owner: str, prefix: str, known: 
             expected[f"{prefix}{name}"] = [": missing"]
         else:
             path = "".join(f"[{step}]" for step in item["loc"][1:] if isinstance(step, int))
-            message = item["msg"].replace("Input should be", "should be").replace("a valid ", "a ")
+            message = (
+                item["msg"]
+                .replace("Input should be", "should be")
+                .replace("a valid integer", "an integer")
+                .replace("a valid ", "a ")
+            )
             expected.setdefault(f"{prefix}{name}{path}={item['input']}", []).append(message)
     sentences = []
     for key, messages in expected.items():
