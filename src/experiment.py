@@ -160,7 +160,7 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
         "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts,
         "natural_prior": natural, "predicts": strategy.predicts, "monitor": experiment.trainer.monitor,
-        "training_prior": (prior / prior.sum()).tolist(), "learned": experiment.dataset.learned,
+        "training_prior": (prior / prior.sum()).tolist() if strategy.predicts == "class" else None, "learned": experiment.dataset.learned,
     })  # fmt: skip
     predictor = strategy.fit(task, experiment.model, trainer)
     test = seen_by(strategy.predicts, splits.test)

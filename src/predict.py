@@ -87,6 +87,8 @@ def predict(options: Options) -> pd.DataFrame:
     rows = np.arange(len(new.inputs), dtype=np.int64)
     p = probabilities(predictor, new.inputs.resident(device), rows, device).astype(np.float64)
     if options.prior is not None:
+        if described["training_prior"] is None:
+            raise UserError("prior: this run predicts domains, and the training saw all of them; leave prior out")
         p = with_prior(p, described["training_prior"], options.prior, names)
     table = pd.DataFrame({**new.keys, **{f"p_{name}": p[:, i] for i, name in enumerate(names)}})
     return table.assign(predicted=np.asarray(names)[p.argmax(axis=1)])
@@ -98,12 +100,28 @@ def with_prior(
     """Probabilities (n, C) under another class mix: p'(c) ∝ p(c) · prior(c) / training(c) (Saerens 2002, eq. 2.4)."""
     if len(prior) != p.shape[1]:
         raise UserError(f"prior has {len(prior)} entries, but the run has {p.shape[1]} classes: {', '.join(names)}")
+    if not min(training) > 0:
+        raise UserError(
+            f"prior: the training saw no example of class '{names[int(np.argmin(training))]}'; leave prior out"
+        )
     mapped = p * (np.asarray(prior) / np.asarray(training))
     return mapped / mapped.sum(axis=1, keepdims=True)
 
 
+def write(table: pd.DataFrame, out: Path) -> None:
+    """The table as CSV, whole or not at all. Raises UserError if it cannot be written."""
+    partial = out.with_name(f"{out.name}.{os.getpid()}.part")
+    try:
+        table.to_csv(partial, index=False)
+        os.replace(partial, out)
+    except OSError as error:
+        raise UserError(f"out={out}: cannot write ({error})") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def main(arguments: list[str]) -> int:
-    from omegaconf import OmegaConf
+    import yaml
 
     from src import config
 
@@ -114,20 +132,17 @@ def main(arguments: list[str]) -> int:
         wrong = [argument for argument in arguments if "=" not in argument]
         if wrong:
             raise UserError(f"{wrong[0]}: give key=value\n{USAGE}")
-        given: Any = OmegaConf.to_container(OmegaConf.from_dotlist(arguments))
+        given: dict[str, Any] = dict(argument.split("=", 1) for argument in arguments)
+        if "prior" in given:
+            given["prior"] = yaml.safe_load(given["prior"])
         problems: list[str] = []
         options = config.construct(Options, "", given, problems)
         if problems:
             raise UserError("\n".join(problems))
         table = predict(options)
-        partial = options.out.with_name(f"{options.out.name}.{os.getpid()}.part")
-        table.to_csv(partial, index=False)
-        os.replace(partial, options.out)
+        write(table, options.out)
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"out: cannot write ({error})", file=sys.stderr)
         return 2
     print(f"{len(table)} examples scored: {options.out}")
     return 0

@@ -7,15 +7,17 @@ import ctypes
 import itertools
 import logging
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -50,7 +52,7 @@ class TrainerOptions(Component):
         *,
         epochs: PositiveInt,
         max_steps: PositiveInt | None,
-        batch_size: PositiveInt,
+        batch_size: Annotated[int, Ge(2)],
         monitor: str,
         patience: PositiveInt | None,
         select: Literal["best", "last"],
@@ -75,6 +77,8 @@ class TrainerOptions(Component):
     def apply(self) -> None:
         """Set torch's process-wide switches. Checkpoints move between devices; bits agree only on the same one."""
         torch.set_num_threads(self.num_threads)
+        if self.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses without it
         torch.use_deterministic_algorithms(self.deterministic)
         torch.backends.cuda.matmul.allow_tf32 = self.tf32
         torch.backends.cudnn.allow_tf32 = self.tf32

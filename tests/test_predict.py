@@ -105,3 +105,13 @@ def test_an_unfinished_run_cannot_score(trained, tmp_path):
     (folder / "DONE").unlink()
     with pytest.raises(UserError, match="only a finished run can score"):
         predict(Options(run=str(folder), data=str(tmp_path / "new.csv")))
+
+
+def test_a_class_that_was_never_seen_cannot_be_mapped():
+    with pytest.raises(UserError, match="no example of class 'b'"):
+        with_prior(np.array([[0.5, 0.5]]), [1.0, 0.0], [0.5, 0.5], ["a", "b"])
+
+
+def test_a_key_of_digits_alone_is_a_name(tmp_path, capsys):
+    assert main(["run=123456789012", "data=x", f"runs_root={tmp_path}"]) == 2
+    assert "123456789012" in capsys.readouterr().err

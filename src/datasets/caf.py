@@ -72,6 +72,14 @@ def check_maps(file: h5py.File) -> int:
     return len(maps)
 
 
+def map_keys(file: h5py.File) -> Columns:
+    """The index columns of the pixel maps. Raises UserError if there is not one row for each map."""
+    count, key = check_maps(file), columns(file, MAPS, KEY)
+    if len(key[KEY[0]]) != count:
+        raise UserError(f"{file.filename}: {MAPS} has {count} maps, but {len(key[KEY[0]])} rows of run, subrun, ...")
+    return key
+
+
 def join(left: Columns, right: Columns, where: str) -> IntArray:
     """For each row of `left` the row of `right` with the same key, -1 if there is none; by sorted keys.
 

@@ -77,7 +77,7 @@ class NOvA(Dataset):
         dropped = sum(table.dropped for table in tables)
         if dropped:
             notes += (f"{dropped} maps left out: no row in {caf.TRUTH}, or neither NC nor νe nor νμ",)
-        fingerprint = digest([content[path] for path in paths])
+        fingerprint = digest([(content[path], domain_of(path)) for path in paths])
         maps = packing.packed([(t.path, t.rows) for t in tables], digest("labelled", fingerprint), cache_root)
         everything = self._joined(tables, maps)
         train, val, test = self._parts(everything, seed)
@@ -104,8 +104,7 @@ class NOvA(Dataset):
         keys = []
         for file in paths:
             with caf.opened(file) as handle:
-                caf.check_maps(handle)
-                keys.append(caf.columns(handle, caf.MAPS, caf.KEY))
+                keys.append(caf.map_keys(handle))
         content = digests(paths, cache_root)
         rows = [(file, np.arange(len(key["run"]))) for file, key in zip(paths, keys, strict=True)]
         maps = packing.packed(rows, digest("all", [content[file] for file in paths]), cache_root)
@@ -202,8 +201,7 @@ def labelled_rows(path: Path) -> Labelled:
     """
     domain = domain_of(path)
     with caf.opened(path) as file:
-        caf.check_maps(file)
-        key = caf.columns(file, caf.MAPS, caf.KEY)
+        key = caf.map_keys(file)
         truth = caf.columns(file, caf.TRUTH, (*caf.KEY, "iscc", "pdg", "genweight"))
     caf.join(key, key, f"{path}: {caf.MAPS}")
     at = caf.join(key, truth, f"{path}: {caf.TRUTH}")

@@ -49,9 +49,15 @@ def packed(selection: Sequence[tuple[Path, IntArray]], name: str, cache_root: Pa
         with partial.open("wb") as out:
             header = {"descr": "|u1", "fortran_order": False, "shape": (total, *SHAPE)}
             np.lib.format.write_array_header_1_0(out, header)
+            written = 0
             for file, rows in selection:
                 for block in _selected(file, rows):
                     out.write(block.data)
+                    written += len(block)
+            if written != total:
+                raise UserError(
+                    f"{path.name}: {total} maps were to be packed, but the files hold {written}; fetch them again"
+                )
             out.flush()
             os.fsync(out.fileno())
         os.replace(partial, path)

@@ -123,6 +123,7 @@ def edit(path, column, values=None, row=None, value=None):
     (lambda p: p.write_bytes(p.read_bytes()[:20_000]), r"genie.*truncated, damaged or not HDF5"),
     (lambda p: [edit(p, f"{caf.TRUTH}/genweight", row=slice(None), value=np.nan)], r"genweight is nan in row \d+"),
     (lambda p: [edit(p, f"{caf.MAPS}/{n}", row=1, value=h5py.File(p)[f"{caf.MAPS}/{n}"][0]) for n in caf.KEY], "1 keys stand twice"),
+    (lambda p: edit(p, f"{caf.MAPS}/cvnmap", np.zeros((50, 16_000), np.uint8)), "has 50 maps, but 60 rows"),
     (lambda p: p.unlink(), "no genie events; both domains are needed"),
     (lambda p: edit(p, f"{caf.TRUTH}/iscc", row=slice(None), value=1), "no genie event of class 'nc'"),
 ])  # fmt: skip
@@ -149,3 +150,10 @@ def test_an_unwritable_cache_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="cannot write the cache"):
         NOvA(events=60).splits(tmp_path / "data", tmp_path / "file", 0)
+
+
+def test_the_fingerprint_knows_the_domains(tmp_path, files):
+    before = splits(tmp_path).fingerprint
+    files[0].rename(files[0].with_name("a_gibuu.h5"))
+    files[1].rename(files[1].with_name("b_genie_.h5"))
+    assert splits(tmp_path).fingerprint != before
