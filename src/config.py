@@ -5,8 +5,10 @@ All errors are reported at once, each with its key, what was expected and a sugg
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
+import json
 import os
 import typing
 from collections.abc import Callable, Iterable
@@ -26,6 +28,7 @@ from src.augmentations.base import Augmentation
 from src.component import Component, NonNegativeInt, PositiveFloat
 from src.datasets.base import Dataset
 from src.errors import UserError, did_you_mean
+from src.evaluation.metrics import METRICS
 from src.imbalance_strategies.base import ImbalanceStrategy
 from src.models.base import Model
 from src.noise_models.base import NoiseModel
@@ -51,6 +54,7 @@ class Settings(Component):
         seed: NonNegativeInt,
         score: str,
         force: bool,
+        figures: bool,
         code: Literal["strict", "any"],
         natural_prior: list[PositiveFloat] | None,
         data_root: str,
@@ -62,11 +66,15 @@ class Settings(Component):
                 f"score={score}: the score must be a validation metric (val/...); val_clean/* and test/* are sealed, "
                 "so that nothing is chosen by them"
             )
+        if score.removeprefix("val/").partition(".")[0] not in METRICS:
+            known = [f"val/{metric}" for metric in METRICS]
+            raise ValueError(f"score={score}: runs do not report it{did_you_mean(score, known)}")
         if name is not None and (not name or set(name) & set("/\\\0") or name.startswith(".")):
             raise ValueError(
                 f"name={name!r}: it names a folder, so it must not be empty, start with '.' or contain '/'"
             )
         self.name, self.seed, self.score, self.force, self.code = name, seed, score, force, code
+        self.figures = figures
         self.natural_prior = natural_prior
         self.data_root, self.cache_root, self.runs_root = Path(data_root), Path(cache_root), Path(runs_root)
 
@@ -101,27 +109,52 @@ def check(cfg: DictConfig) -> Experiment:
         config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {str(error).splitlines()[0]} (key '{error.full_key}')") from None
-    problems: list[str] = []
-    trainer = config.get("trainer")
-    if isinstance(trainer, dict) and trainer.get("num_threads", 0) is None:
-        trainer["num_threads"] = os.cpu_count() or 1
-    parts: dict[str, Any] = {}
-    top = {key: value for key, value in config.items() if not isinstance(value, dict) or key not in _sections()}
-    parts["settings"] = construct(Settings, "", top, problems, others=_sections())
-    for section, base in _sections().items():
-        if section not in config:
-            problems.append(f"{section}: this section is missing")
-        elif not isinstance(config[section], dict):
-            problems.append(f"{section}={config[section]}: not one of its options{_options(section, config[section])}")
-        else:
-            parts[section] = _part(section, base, config[section], problems)
-    if not problems:
-        _check_together(parts, problems)
+    parts, problems = Checker().parts(config)
     if problems:
         raise UserError("\n".join(problems))
     return Experiment(**parts, config=config)
 
 
+class Checker:
+    """Checks resolved configurations; each part is constructed once, however many configurations share it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Any, list[str]]] = {}
+
+    def parts(self, config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """The parts of a configuration and every mistake in it."""
+        sections = _sections()
+        trainer = config.get("trainer")
+        if isinstance(trainer, dict) and trainer.get("num_threads", 0) is None:
+            trainer["num_threads"] = os.cpu_count() or 1
+        top = {key: value for key, value in config.items() if not isinstance(value, dict) or key not in sections}
+        parts: dict[str, Any] = {}
+        problems: list[str] = []
+        for section, node in {"settings": top, **{name: config.get(name) for name in sections}}.items():
+            parts[section], found = self._once(section, node, sections)
+            problems += found
+        if not problems:
+            _check_together(parts, problems)
+        return parts, problems
+
+    def _once(self, section: str, node: Any, sections: dict[str, Any]) -> tuple[Any, list[str]]:
+        key = f"{section} {json.dumps(node, sort_keys=True, default=str)}"
+        if key not in self._known:
+            problems: list[str] = []
+            part = None
+            if section == "settings":
+                part = construct(Settings, "", node, problems, others=sections)
+            elif node is None:
+                problems.append(f"{section}: this section is missing")
+            elif not isinstance(node, dict):
+                problems.append(f"{section}={node}: not one of its options{_options(section, node)}")
+            else:
+                part = _part(section, sections[section], node, problems)
+            self._known[key] = part, problems
+        return self._known[key]
+
+
+@functools.cache
 def _sections() -> dict[str, Any]:
     hints = typing.get_type_hints(Experiment)
     return {name: hint for name, hint in hints.items() if name not in {"settings", "config"}}

@@ -6,18 +6,20 @@ evaluate (validation on observed labels; sealed oracles on clean ones) → score
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from src import provenance, runs, tracking
-from src.config import Experiment
+from src.config import Experiment, check
 from src.errors import UserError, did_you_mean
 from src.evaluation import plots, predictions
 from src.evaluation.groups import evaluate
@@ -27,7 +29,7 @@ from src.noise_models.transition_matrix import realised
 from src.seeding import numpy_stream, seed_torch
 from src.strategies.base import Predictor
 from src.task import Split, Splits, Task, class_counts
-from src.training import OnEpoch, Trainer
+from src.training import OnEpoch, Trainer, load_weights
 
 log = logging.getLogger("src")
 
@@ -46,9 +48,21 @@ class Prepared:
     """What the data turned out to be: sizes, realised noise."""
 
 
-def run(experiment: Experiment, on_epoch: OnEpoch | None = None) -> float:
-    """One run from data to record; returns the score. A finished run of the same key is not repeated."""
+def run(
+    experiment: Experiment,
+    on_epoch: OnEpoch | None = None,
+    *,
+    opened: Callable[[Path], None] = lambda folder: None,
+    mirror: bool = True,
+) -> float:
+    """One run from data to record; returns the score. A finished run of the same key is not repeated.
+
+    `on_epoch` sees every epoch, those of a run found finished or continued too. `opened` is told the run's folder.
+    Without `mirror` MLflow is left to the caller.
+    """
     settings = experiment.settings
+    if not mirror:
+        experiment = replace(experiment, tracking=tracking.Tracking(enabled=False, uri=None, experiment="-"))
     with _console():
         experiment.trainer.apply()
         tracking.prepare(experiment.tracking, settings.runs_root)
@@ -58,22 +72,56 @@ def run(experiment: Experiment, on_epoch: OnEpoch | None = None) -> float:
         code = provenance.code_hash(settings.code)
         key = provenance.run_key(experiment.config, splits.fingerprint, code)
         record = provenance.describe(key, experiment.name, settings.seed, splits.fingerprint, code)
+        record |= {"config_key": provenance.config_key(experiment.config), "figures": settings.figures}
         run = runs.open_run(
             settings.runs_root, experiment.name, key, experiment.config, record,
             resume=experiment.trainer.resume, force=settings.force,
         )  # fmt: skip
+        opened(run.folder)
         if run.finished:
+            _tell_again(run.folder, on_epoch)
             score = run.score()
             log.info("already finished: %s  %s = %.4f  (force=true repeats it)", run.folder, settings.score, score)
             return score
         try:
             with run, _log_file(run.folder / "log.txt"):
+                _tell_again(run.folder, on_epoch)
                 score = _execute(experiment, prepare(experiment, splits), run, on_epoch)
         finally:
             tracking.sync(run.folder, experiment.tracking)
         log.info("%s = %.4f", settings.score, score)
-        log.info("run folder: %s\nfigures:    %s", run.folder, run.folder / "figures")
+        log.info("run folder: %s", run.folder)
+        if settings.figures:
+            log.info("figures:    %s", run.folder / "figures")
         return score
+
+
+def showcase(folder: Path, mirror: tracking.Tracking) -> None:
+    """Figures, and a model in MLflow, for a finished run that was made without them."""
+    if (folder / "figures").exists():
+        return
+    plots.draw(folder)
+    config: Any = OmegaConf.load(folder / "config.yaml")
+    config.trainer.device = "auto"  # the training's may be on another machine
+    experiment = check(config)
+    experiment.trainer.apply()
+    settings, strategy = experiment.settings, experiment.strategy
+    splits = experiment.dataset.splits(settings.data_root, settings.cache_root, settings.seed)
+    prepared = prepare(experiment, splits)
+    experiment.model.setup(prepared.task)
+    strategy.setup(prepared.task, experiment.model.feature_dim, experiment.imbalance_strategy.criterion)
+    device = experiment.trainer.device
+    load_weights(folder / f"{experiment.trainer.select}.pt", experiment.model, strategy, device)
+    predictor = Predictor(experiment.model.to(device), strategy.to(device))
+    tracking.add_artifacts(folder, mirror)
+    tracking.log_model(folder, predictor, seen_by(strategy.predicts, prepared.splits.val), mirror)
+
+
+def _tell_again(folder: Path, on_epoch: OnEpoch | None) -> None:
+    """Earlier epochs of a run that is found finished or continued."""
+    for line in runs.history(folder) if on_epoch else ():
+        if on_epoch:
+            on_epoch(line["epoch"], line["metrics"])
 
 
 def prepare(experiment: Experiment, splits: Splits) -> Prepared:
@@ -169,13 +217,15 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     if (val.labels != val.clean).any():
         scores |= evaluate("val_clean", found["val"], predicted, task.domain_names, natural, truth="clean")
     scores |= evaluate("test", found["test"], predicted, task.domain_names, natural, truth="clean")
-    scores |= prepared.facts
+    parameters = itertools.chain(experiment.model.parameters(), strategy.parameters())
+    scores |= {**prepared.facts, "cost/parameters": float(sum(parameter.numel() for parameter in parameters))}
     predictions.save(run.folder / "predictions.npz", **found)
     run.write_json(
         "metrics.json", {"score": scores[settings.score], "best_epoch": trainer.progress.best_epoch, **scores}
     )
-    plots.draw(run.folder)
-    tracking.log_model(run.folder, predictor, val, experiment.tracking)
+    if settings.figures:
+        plots.draw(run.folder)
+        tracking.log_model(run.folder, predictor, val, experiment.tracking)
     return scores[settings.score]
 
 

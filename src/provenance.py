@@ -21,7 +21,7 @@ from typing import Any, Literal
 SCHEMA = 1
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pandas", "h5py", "hydra-core", "mlflow", "optuna")
-NOT_IDENTITY = {"tracking", "data_root", "cache_root", "runs_root", "force", "code", "name",
+NOT_IDENTITY = {"tracking", "data_root", "cache_root", "runs_root", "force", "code", "name", "figures",
                 "trainer.device", "trainer.resume", "trainer.progress"}  # fmt: skip
 
 
@@ -29,6 +29,11 @@ def identity(config: Mapping[str, Any], fingerprint: str, code: str) -> dict[str
     """Everything that can change a run's numbers: dotted configuration keys, '(data)' and '(code)'; 1 equals 1.0."""
     kept = {key: value for key, value in flatten(config).items() if not _excluded(key)}
     return {**kept, "(data)": fingerprint, "(code)": code}
+
+
+def config_key(config: Mapping[str, Any]) -> str:
+    """12 hexadecimal digits of the configuration alone: runs that share them differ in data or code only."""
+    return run_key(config, "", "")
 
 
 def run_key(config: Mapping[str, Any], fingerprint: str, code: str) -> str:
@@ -43,10 +48,20 @@ def differing_keys(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     return sorted({key for key, _ in spelled[0].items() ^ spelled[1].items()})
 
 
+def loaded() -> None:
+    """Take down code and machine now: processes forked from this one run this code, whatever is edited later."""
+    _source_digest()
+    _git()
+    _versions()
+
+
 def code_hash(policy: Literal["strict", "any"]) -> str:
     """A digest of all of src/, edits included; with policy 'any' the empty text, so that any code is the same code."""
-    if policy == "any":
-        return ""
+    return "" if policy == "any" else _source_digest()
+
+
+@functools.cache
+def _source_digest() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         content = path.read_bytes()
@@ -80,7 +95,7 @@ def describe(key: str, name: str, seed: int, fingerprint: str, code: str) -> dic
     return {
         "schema": SCHEMA, "id": uuid.uuid4().hex, "key": key, "name": name, "seed": seed, "created": now(),
         "command": mask(" ".join(["python", *sys.orig_argv[1:]])), "data_fingerprint": fingerprint, "code": code,
-        **_git(), "versions": _versions(), **_machine(),
+        **_git(), "versions": _versions(), **machine(),
     }  # fmt: skip
 
 
@@ -116,7 +131,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """Host, processor, cores, threads and GPU."""
     info = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*:\s*(.*)", info.read_text()) if info.exists() else None
     found = {"host": socket.gethostname(), "cpu": model[1] if model else "", "cores": os.cpu_count(), "gpu": ""}

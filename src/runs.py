@@ -96,6 +96,18 @@ class Terminated(SystemExit):
     """SIGTERM or SIGHUP, as an exception, so that the run can say how it ended; exit status 128 + signal."""
 
 
+class Pruned(Exception):
+    """The run is given up: not promising enough."""
+
+
+class Stopped(Exception):
+    """The run is interrupted and may be continued."""
+
+
+class Busy(UserError):
+    """Another living process works on this very run."""
+
+
 class Run:
     """A run folder in use: `with run: ...` keeps the claim alive and leaves the true status behind."""
 
@@ -180,6 +192,10 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def _verdict(error: BaseException | None) -> tuple[Status, str]:
     if error is None:
         return "finished", ""
+    if isinstance(error, Pruned):
+        return "pruned", f"pruned {error}"
+    if isinstance(error, Stopped):
+        return "killed", f"stopped {error}"
     if isinstance(error, Terminated):
         return "killed", signal.Signals(int(str(error.code)) - 128).name
     if isinstance(error, KeyboardInterrupt):
@@ -265,7 +281,7 @@ def _take(folder: Path, now: float) -> Lease:
     if alive(folder, now):
         owner = owner_of(path)
         who = f"process {owner.get('pid', '?')} on {owner.get('host', 'an unknown machine')}"
-        raise UserError(f"{folder}: {who} works on this very run; wait for it or stop it")
+        raise Busy(f"{folder}: {who} works on this very run; wait for it or stop it")
     with contextlib.suppress(FileNotFoundError):
         stale = folder / f"LEASE.{uuid.uuid4().hex}"
         path.rename(stale)
@@ -304,6 +320,14 @@ def identity_of(folder: Path) -> dict[str, Any]:
     config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     record = read_json(folder / "record.json")
     return identity(config, record["data_fingerprint"], record["code"])
+
+
+def bury(folder: Path, status: Status, reason: str) -> None:
+    """Say how a run ended whose process died without a word; does nothing if it did say, or lives."""
+    with locked(folder.parent / ".lock") as now:
+        if not (folder / "DONE").exists() and not alive(folder, now):
+            _write_done(folder, status, reason)
+            (folder / "LEASE").unlink(missing_ok=True)
 
 
 def reap(root: Path) -> list[Path]:

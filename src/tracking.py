@@ -44,6 +44,7 @@ ARTIFACTS = ("config.yaml", "record.json", "code.diff", "task.json", "metrics.js
              "best.pt", "log.txt", "figures")  # fmt: skip
 STORES = re.compile(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://.+|https?://.+|databricks(://.*)?")
 KIND = "custom_model_development"  # so that the UI shows training runs first, not conversations
+PARENT = "mlflow.parentRunId"
 PARAM_LENGTH, PARAMS_A_BATCH, METRICS_A_BATCH = 6000, 100, 1000  # MLflow's limits
 PAUSE = 60.0  # seconds without another try after a failure, so that a dead server does not slow the training
 SETTLED = 60.0  # seconds after its end in which a run is left to its own process to mirror
@@ -88,17 +89,20 @@ def prepare(tracking: Tracking, root: Path) -> None:
             f"tracking.uri={mask(uri)}: MLflow cannot use this store ({_first_line(error)}); "
             "correct it, or set tracking.enabled=false"
         ) from None
-    with _warnings(root, "the mirror of ended runs"):
+    with tolerant(root, "the mirror of ended runs"):
         reap(root, tracking)
 
 
-def sync(folder: Path, tracking: Tracking) -> None:
-    """Make MLflow agree with a run folder. Never raises: what failed is caught up with by the next call."""
+def sync(folder: Path, tracking: Tracking, parent: str | None = None) -> None:
+    """Make MLflow agree with a run folder. Never raises: what failed is caught up with by the next call.
+
+    `parent` is the MLflow run under which a new one appears.
+    """
     folder = folder.resolve()
     ended = (folder / "DONE").exists()
     if tracking.enabled and (ended or time.monotonic() >= _next_try.get(folder, 0)):
-        with _warnings(folder, "MLflow"):
-            _mirror(folder, tracking)
+        with tolerant(folder, "MLflow"):
+            _mirror(folder, tracking, parent)
 
 
 def reap(root: Path, tracking: Tracking) -> None:
@@ -116,6 +120,17 @@ def reap(root: Path, tracking: Tracking) -> None:
                 _mirror(folder, tracking)
 
 
+def add_artifacts(folder: Path, tracking: Tracking) -> None:
+    """Store the files of a run that was mirrored without them."""
+    if not tracking.enabled:
+        return
+    with tolerant(folder, "MLflow"):
+        uri = tracking.store(folder.parent)
+        link = _link(folder, uri)
+        if link is not None:
+            _add_artifacts(_open(uri, tracking.experiment, folder.parent)[0], link["run_id"], folder)
+
+
 def log_model(folder: Path, predictor: Any, val: Split, tracking: Tracking) -> None:
     """Store the predictor (x -> probabilities) in the folder's MLflow run as a torch.export program, without pickle.
 
@@ -128,7 +143,7 @@ def log_model(folder: Path, predictor: Any, val: Split, tracking: Tracking) -> N
 
     x = val.inputs.fetch(torch.from_numpy(val.rows[:2]), torch.device("cpu")) if len(val) > 1 else None
     if isinstance(x, torch.Tensor):
-        with _warnings(folder.resolve(), "the model in MLflow"):
+        with tolerant(folder.resolve(), "the model in MLflow"):
             _log_module(folder.resolve(), _as_module(predictor), x.float(), tracking)
 
 
@@ -169,7 +184,7 @@ def _open(uri: str, experiment: str, root: Path) -> tuple[MlflowClient, str]:
 
 
 @contextlib.contextmanager
-def _warnings(folder: Path, what: str) -> Iterator[None]:
+def tolerant(folder: Path, what: str) -> Iterator[None]:
     """Failures of tracking become one warning, until it works again."""
     try:
         yield
@@ -187,10 +202,10 @@ def _first_line(error: Exception) -> str:
 # --- the mirror of one folder ---
 
 
-def _mirror(folder: Path, tracking: Tracking) -> None:
+def _mirror(folder: Path, tracking: Tracking, parent: str | None = None) -> None:
     uri = tracking.store(folder.parent)
     client, experiment = _open(uri, tracking.experiment, folder.parent)
-    link = _link(folder, uri) or _create(client, experiment, folder, uri)
+    link = _link(folder, uri) or _create(client, experiment, folder, uri, parent)
     before = dict(link)
     try:
         _log_epochs(client, folder, link)
@@ -220,7 +235,7 @@ def _save(folder: Path, link: Mapping[str, Any]) -> None:
     runs.write_text(folder / "mlflow.json", json.dumps(link, indent=1) + "\n")
 
 
-def _create(client: MlflowClient, experiment: str, folder: Path, uri: str) -> dict[str, Any]:
+def _create(client: MlflowClient, experiment: str, folder: Path, uri: str, parent: str | None) -> dict[str, Any]:
     """Find or make the MLflow run of the folder, with parameters, tags and data set."""
     from mlflow.entities import Param
     from omegaconf import OmegaConf
@@ -229,7 +244,7 @@ def _create(client: MlflowClient, experiment: str, folder: Path, uri: str) -> di
     record = runs.read_json(folder / "record.json")
     found = list(client.search_runs([experiment], f"tags.`kilter.run` = '{record['id']}'", max_results=1))
     started = int(datetime.fromisoformat(record["created"]).timestamp() * 1000)
-    tags = _tags(folder, record)
+    tags = _tags(folder, record) | ({PARENT: parent} if parent else {})
     run = found[0] if found else client.create_run(experiment, start_time=started, tags=tags, run_name=folder.name)
     options = {
         _name(key): value for key, value in provenance.flatten(config).items() if key.split(".")[0] != "tracking"
@@ -305,15 +320,20 @@ def _close(client: MlflowClient, folder: Path, link: dict[str, Any]) -> None:
         final = {f"final/{key}" if key in curves else key: value for key, value in found.items()}
         new = {key: value for key, value in final.items() if _name(key) not in known}
         _log_metrics(client, run_id, new, ended, link["epoch"])
+    if runs.read_json(folder / "record.json").get("figures", True):
+        _add_artifacts(client, run_id, folder)
+    client.set_tag(run_id, "kilter.status", done["status"])
+    client.set_tag(run_id, "kilter.reason", done["reason"][:5000] or "-")
+    client.set_terminated(run_id, STATUS[done["status"]], ended)
+    link["status"] = STATUS[done["status"]]
+
+
+def _add_artifacts(client: MlflowClient, run_id: str, folder: Path) -> None:
     for path in (folder / name for name in ARTIFACTS):
         if path.is_dir():
             client.log_artifacts(run_id, str(path), path.name)
         elif path.exists():
             client.log_artifact(run_id, str(path))
-    client.set_tag(run_id, "kilter.status", done["status"])
-    client.set_tag(run_id, "kilter.reason", done["reason"][:5000] or "-")
-    client.set_terminated(run_id, STATUS[done["status"]], ended)
-    link["status"] = STATUS[done["status"]]
 
 
 def _name(key: str) -> str:
@@ -325,6 +345,74 @@ def _name(key: str) -> str:
 def _shortened(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= PARAM_LENGTH else f"{text[: PARAM_LENGTH - 20]}... (shortened)"
+
+
+# --- studies and their configurations ---
+
+
+def open_group(
+    folder: Path, tracking: Tracking, root: Path, name: str, identity: str, params: Mapping[str, Any],
+    *, parent: str | None, fresh: bool,
+) -> str | None:  # fmt: skip
+    """The MLflow run that gathers those of a study or of one configuration; None if MLflow is off or out of reach.
+
+    `identity` names it among all groups; `fresh` promises that there is none yet, and saves the search for it.
+    """
+    if not tracking.enabled:
+        return None
+    run_id: str | None = None
+    with tolerant(folder, "MLflow"):
+        uri = tracking.store(root)
+        client, experiment = _open(uri, tracking.experiment, root)
+        link = _link(folder, uri)
+        if link is None:
+            link = _create_group(client, experiment, folder, uri, name, identity, params, parent, fresh)
+        elif link["status"] != "RUNNING":
+            client.update_run(link["run_id"], status="RUNNING")
+        if link["status"] != "RUNNING":
+            link["status"] = "RUNNING"
+            _save(folder, link)
+        run_id = str(link["run_id"])
+    return run_id  # noqa: RET504  not reached inside, where a failure is a warning
+
+
+def close_group(
+    folder: Path, tracking: Tracking, root: Path, status: str, metrics: Mapping[str, float], reason: str = "", step: int = 0
+) -> None:
+    """Give the run of a study or configuration its status and its summary; calling it again changes nothing."""
+    if not tracking.enabled:
+        return
+    with tolerant(folder, "MLflow"):
+        uri = tracking.store(root)
+        client, _ = _open(uri, tracking.experiment, root)
+        link = _link(folder, uri)
+        if link is None or link["status"] == STATUS[status]:
+            return
+        finite = {key: value for key, value in metrics.items() if not math.isnan(value)}
+        _log_metrics(client, link["run_id"], finite, int(time.time() * 1000), step)
+        client.set_tag(link["run_id"], "kilter.status", status)
+        if reason:
+            client.set_tag(link["run_id"], "kilter.reason", mask(reason)[:5000])
+        client.set_terminated(link["run_id"], STATUS[status])
+        _save(folder, {**link, "status": STATUS[status]})
+
+
+def _create_group(
+    client: MlflowClient, experiment: str, folder: Path, uri: str, name: str, identity: str,
+    params: Mapping[str, Any], parent: str | None, fresh: bool,
+) -> dict[str, Any]:  # fmt: skip
+    from mlflow.entities import Param
+
+    tags = {"kilter.group": identity, "kilter.folder": str(folder.resolve()), "kilter.status": "running"}
+    tags |= {PARENT: parent} if parent else {}
+    found = [] if fresh else list(client.search_runs([experiment], f"tags.`kilter.group` = '{identity}'", max_results=1))
+    run = found[0] if found else client.create_run(experiment, tags=tags, run_name=name)
+    new = [Param(_name(key), _shortened(value)) for key, value in params.items() if _name(key) not in run.data.params]
+    if new:
+        client.log_batch(run.info.run_id, params=new)
+    link = {"run_id": run.info.run_id, "experiment_id": experiment, "uri": mask(uri), "status": "RUNNING"}
+    _save(folder, link)
+    return link
 
 
 # --- the model ---

@@ -25,7 +25,7 @@ from src import checkpoint
 from src.augmentations.base import Augmentation
 from src.component import Component, PositiveInt
 from src.errors import UserError, did_you_mean
-from src.evaluation.metrics import higher_is_better, metrics
+from src.evaluation.metrics import METRICS, higher_is_better, metrics
 from src.imbalance_strategies.base import ImbalanceStrategy
 from src.inference import probabilities
 from src.loading import Loader, chunks, endless, num_chunks
@@ -67,6 +67,9 @@ class TrainerOptions(Component):
     ) -> None:
         if not monitor.startswith("val/"):
             raise ValueError(f"monitor={monitor}: give a validation metric (val/...)")
+        if monitor.removeprefix("val/").partition(".")[0] not in METRICS:
+            known = [f"val/{metric}" for metric in METRICS]
+            raise ValueError(f"monitor={monitor}: runs do not report it{did_you_mean(monitor, known)}")
         self.epochs, self.max_steps, self.batch_size = epochs, max_steps, batch_size
         self.monitor, self.patience, self.select = monitor, patience, select
         self.device = find_device(device)

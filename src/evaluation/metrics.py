@@ -17,15 +17,20 @@ ECE_BINS = 15
 SMALLEST_PROBABILITY = 1e-12
 """Where -log p is cut off, so that one certain mistake does not make the loss infinite."""
 
+METRICS = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "average_precision", "roc_auc", "ece", "recall",
+           "precision")  # fmt: skip
+"""What `metrics` reports; recall, precision, average_precision and roc_auc also per class (`recall.<class>`)."""
 LOWER_IS_BETTER = {"loss", "ece"}
 
 
 def higher_is_better(name: str) -> bool:
     """Whether a larger value of a metric is an improvement; `name` may carry a split and a class (`val/recall.cat`).
 
-    False for loss and ece and for everything a strategy minimises (`train/...`).
+    False for loss and ece, costs, and everything a strategy minimises (`train/...`).
     """
     split, _, metric = name.rpartition("/")
+    if split == "cost":
+        return False
     if split == "train":
         return metric == "events_per_second"
     return metric.partition(".")[0] not in LOWER_IS_BETTER

@@ -66,6 +66,9 @@ def natural_weight(labels: IntArray, weight: FloatArray, prior: Sequence[float])
     return weight * divide(mix / mix.sum(), share)[labels]
 
 
+CUT_METRICS = ("best_cut", "purity", "efficiency", "purity_x_efficiency", "natural")
+
+
 def cut_metrics(
     probabilities: Probabilities,
     labels: IntArray,

@@ -1,0 +1,1 @@
+"""Kilter's plugin for Hydra; a package of this name is where Hydra looks for sweepers."""

@@ -1,0 +1,1 @@
+"""A study: one question asked of many configurations, each trained with several seeds."""

@@ -1,0 +1,210 @@
+"""From the command to a finished study: check every combination, start workers, choose.
+
+Any number of drivers may work on one study at once; each comes back when all of it is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from src import experiment, provenance, runs, tracking
+from src.errors import UserError
+from src.lease import locked
+from src.studies import plan, worker
+from src.studies.live import Live
+from src.studies.overview import Overview
+from src.studies.question import Question, understand
+from src.studies.samplers import NUMBERED, Numbered
+from src.studies.study import Study, open_study
+
+log = logging.getLogger("src")
+
+LOOK = 0.5  # seconds between looks at trials that other drivers work on
+FRUITLESS = 3  # launches without a finished trial before giving up
+
+
+def sweep(given: dict[str, Any], arguments: list[str], composer: Any) -> int:
+    """Run a study from a command; returns the exit status. Mistakes are sentences on stderr, with status 2."""
+    try:
+        with _console():
+            question = understand(given, arguments, composer)
+            is_group = functools.cache(lambda key: bool(composer.options(key)))
+            configurations = plan.Configurations(question.space, question.fixed, composer.compose, is_group)
+            plan.validate(configurations)
+            if question.options.plan:
+                _print_plan(question, configurations, composer)
+                return 0
+            return _run(question, composer)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def work(assignment: worker.Assignment, composer: Any, index: int) -> None:
+    """What the launcher runs: one worker."""
+    worker.work(assignment, composer.compose, index)
+
+
+@contextlib.contextmanager
+def _console() -> Iterator[None]:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+def _print_plan(question: Question, configurations: plan.Configurations, composer: Any) -> None:
+    count = question.trials
+    done = plan.Done.read(Path(question.base.runs_root))
+    sampler = question.options.sampler
+    points: Iterator[Any] = iter(())
+    if sampler.name in NUMBERED:
+        numbered = Numbered(sampler, question.space)
+        points = (numbered.point(number) for number in range(min(count, question.size)))
+    found = plan.make_plan(configurations, points, count, question.seeds, done, provenance.code_hash(question.base.code))
+    for dimension in question.space.dimensions:
+        log.info("  %s", describe_dimension(dimension.described()))
+    for line in found.lines(_workers(question, composer)):
+        log.info("%s", line)
+
+
+def describe_dimension(described: dict[str, Any]) -> str:
+    """A dimension of a manifest in one line."""
+    when = "".join(f" where {key} is {' or '.join(map(str, values))}" for key, values in (described["when"] or {}).items())
+    if described["kind"] == "interval":
+        scale = ", logarithmic" * described["log"] + ", integers" * described["integer"]
+        return f"{described['key']}: {described['low']} to {described['high']}{scale}{when}"
+    values = described["values"]
+    shown = ", ".join(map(str, values if len(values) <= 12 else [*values[:10], "...", values[-1]]))
+    return f"{described['key']}: {shown}{when}"
+
+
+def _run(question: Question, composer: Any) -> int:
+    options, root = question.options, Path(question.base.runs_root)
+    mirror = tracking.Tracking(**question.base.tracking)
+    study = open_study(
+        options.studies_root, question.name, question.identity(), question.facts(), question.space, options.storage,
+        seeds=question.seeds, first=question.first, trials=options.budget.trials, adopt=options.adopt,
+    )  # fmt: skip
+    log.info("study %s: %d configurations × %d seeds = %d runs, sampler %s (%s)", study.name, study.total,
+             len(question.seeds), study.total * len(question.seeds), options.sampler.name, study.folder)  # fmt: skip
+    if not study.complete():
+        tracking.prepare(mirror, root)
+        try:
+            with Live(study.folder):
+                _train(study, question, composer, mirror, root)
+        finally:
+            close_orphans(study.folder, mirror, root)
+    overview = Overview(study.folder)
+    for trial, result in overview.best(options.winners) if overview.complete else ():
+        _showcase(study.folder, result, mirror, root)
+        log.info("chosen: %s", worker.told(trial, result))
+    log.info("%s\nreport: python -m src.report %s", overview.lines()[0], study.folder)
+    return 0 if overview.count("finished") or not overview.complete else 1
+
+
+def _train(study: Study, question: Question, composer: Any, mirror: tracking.Tracking, root: Path) -> None:
+    """Launch workers until the study is complete or its time is up."""
+    options = question.options
+    deadline = time.time() + options.budget.hours * 3600 if options.budget.hours else None
+    params = {key: str(value) for key, value in study.manifest["question"].items() if not key.startswith("config.")}
+    parent = tracking.open_group(
+        study.folder, mirror, root, study.name, study.manifest["id"], params, parent=None, fresh=False
+    )
+    workers = _workers(question, composer)
+    assignment = worker.Assignment(
+        study, tuple(question.fixed), tuple(options.constraints), options.pruner, options.retries, options.halve_batch,
+        deadline, options.workers_per_gpu, _gpus(question), parent,
+    )  # fmt: skip
+    fruitless = 0
+    while not study.complete() and not (deadline and time.time() > deadline):
+        before = len(Overview(study.folder).results)
+        _launch(composer, assignment, question, min(workers, study.total))
+        while study.busy() and not study.free():
+            time.sleep(LOOK)
+        fruitless = fruitless + 1 if len(Overview(study.folder).results) == before else 0
+        if fruitless >= FRUITLESS:
+            raise UserError(f"{study.folder}: the workers end without finishing a trial; see {study.folder / 'workers'}")
+
+
+def _launch(composer: Any, assignment: worker.Assignment, question: Question, workers: int) -> None:
+    try:
+        composer.launch(assignment, question.fixed, workers)
+    except (UserError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # what a launcher raises for a worker that died
+        log.warning("a worker died (%s); its trial is taken up again", type(error).__name__)
+        log.debug("%s", error, exc_info=True)
+
+
+def _workers(question: Question, composer: Any) -> int:
+    options, threads = question.options, int(question.base.trainer.num_threads or 1)
+    if composer.launcher == "basic":
+        if (options.workers or 1) > 1:
+            log.info("hydra/launcher=basic has one worker; hydra/launcher=joblib starts %d", options.workers)
+        return 1
+    if options.workers is not None:
+        return options.workers
+    if composer.launcher not in {"joblib", "local"}:
+        raise UserError(f"hydra/launcher={composer.launcher}: say how many workers to submit, hydra.sweeper.workers=...")
+    gpus = _gpus(question)
+    return gpus * options.workers_per_gpu if gpus else max(1, (os.cpu_count() or 1) // threads)
+
+
+def _gpus(question: Question) -> int:
+    if not str(question.base.trainer.device).startswith(("auto", "cuda")):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _showcase(folder: Path, result: dict[str, Any], mirror: tracking.Tracking, root: Path) -> None:
+    """Figures and a model in MLflow for the runs of a chosen configuration."""
+    with locked(folder / ".showcase.lock"):
+        for one in result["seeds"].values():
+            experiment.showcase(root / one["run"], mirror)
+
+
+def close_orphans(folder: Path, mirror: tracking.Tracking, root: Path) -> None:
+    """Bring MLflow in step with a study whose workers may have died: its runs, its configurations, itself."""
+    overview = Overview(folder)
+    trials = folder / "trials"
+    for trial in overview.interrupted:
+        _close(trials / f"{trial['number']:05d}", mirror, root, "killed", "worker died")
+    for trial, result in overview.results:
+        _close(trials / f"{trial['number']:05d}", mirror, root, result["status"], result["reason"], worker.logged(result))
+    if mirror.enabled:
+        with tracking.tolerant(root, "the mirror of ended runs"):
+            tracking.reap(root, mirror)
+    if overview.running and not overview.complete:
+        return
+    counts = {f"configurations/{status}": float(overview.count(status)) for status in ("finished", "pruned", "failed")}
+    best = overview.best()
+    values = {f"best/{name}": value for name, value in best[0][1]["values"].items()} if best else {}
+    status = "finished" if overview.complete else "killed"
+    _close(folder, mirror, root, status, "" if overview.complete else "interrupted", {**counts, **values})
+
+
+def _close(
+    folder: Path, mirror: tracking.Tracking, root: Path, status: str, reason: str, metrics: dict[str, float] | None = None
+) -> None:
+    path = folder / "mlflow.json"
+    if path.exists() and runs.read_json(path)["status"] != tracking.STATUS[status]:
+        tracking.close_group(folder, mirror, root, status, metrics or {}, reason)

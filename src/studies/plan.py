@@ -1,0 +1,233 @@
+"""Before a study runs: every combination checked, what is done already, and how long the rest should take.
+
+A configuration is composed once per distinct choice of groups; scalars are then put in place and each part is
+constructed once per distinct set of its options, so that ten thousand points take seconds.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src import provenance, runs
+from src.config import Checker
+from src.errors import UserError
+from src.studies.space import Point, Space
+
+Compose = Callable[[list[str]], tuple[DictConfig, Mapping[str, str]]]
+MOST = 100_000  # points checked one by one; of larger spaces every value of every dimension
+SHOWN = 5  # examples of a mistake
+
+
+class Configurations:
+    """The resolved configuration of every point of a space, composed as rarely as possible."""
+
+    def __init__(self, space: Space, fixed: Sequence[str], compose: Compose, is_group: Callable[[str], bool]) -> None:
+        self.space, self.fixed, self.compose = space, list(fixed), compose
+        self._groups = {key for key in space.keys if is_group(key)}
+        self._composed: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._linked: dict[tuple[str, ...], bool] = {}
+
+    def at(self, point: Point) -> dict[str, Any]:
+        """The plain configuration at a point. Raises ValueError where it cannot be composed."""
+        overrides = self.space.overrides(point)
+        chosen = tuple(text for text in overrides if text.partition("=")[0] in self._groups)
+        if chosen not in self._composed:
+            self._compose(chosen)
+        if self._linked[chosen]:
+            return self._plain(self.compose([*self.fixed, *overrides])[0])
+        return _with(self._composed[chosen], dict(self._scalars(point)))
+
+    def _compose(self, chosen: tuple[str, ...]) -> None:
+        config, _ = self.compose([*self.fixed, *chosen])
+        raw = OmegaConf.to_container(config, resolve=False)
+        texts = [text for text in _strings(raw) if "${" in text]
+        self._linked[chosen] = any(key in text for text in texts for key in self.space.keys - self._groups)
+        self._composed[chosen] = self._plain(config)
+
+    def _plain(self, config: DictConfig) -> dict[str, Any]:
+        try:
+            plain: Any = OmegaConf.to_container(config, resolve=True)
+        except OmegaConfBaseException as error:
+            raise ValueError(f"{str(error).splitlines()[0]} (key '{error.full_key}')") from None
+        return plain
+
+    def _scalars(self, point: Point) -> Iterator[tuple[str, Any]]:
+        for dimension in self.space.active(point):
+            value = point[dimension.name]
+            for key, one in zip(dimension.keys, value if len(dimension.keys) > 1 else (value,), strict=True):
+                if key not in self._groups:
+                    yield key, one
+
+
+def _strings(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _strings(child)
+
+
+def _with(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with some dotted keys set; what is not touched is shared. Raises ValueError."""
+    found = dict(config)
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        node = found
+        for step in path:
+            child = node.get(step)
+            if not isinstance(child, dict):
+                raise ValueError(f"{key}: there is no section '{step}' in the configuration")
+            node[step] = dict(child)
+            node = node[step]
+        node[last] = list(value) if isinstance(value, tuple) else value
+    return found
+
+
+def validate(configurations: Configurations) -> None:
+    """Raises UserError naming every mistake in any combination, with examples; nothing has run then."""
+    space, checker = configurations.space, Checker()
+    problems: dict[str, list[str]] = {}
+    checked = 0
+    for point in space.points() if space.size() <= MOST else _one_by_one(space):
+        checked += 1
+        try:
+            config = configurations.at(point)
+            found = checker.parts({**config, "trainer": dict(config.get("trainer") or {})})[1]
+        except ValueError as error:
+            found = [str(error)]
+        for problem in found:
+            problems.setdefault(problem, []).append(" ".join(space.overrides(point)))
+    if problems:
+        raise UserError("\n".join(_sentence(problem, where, checked) for problem, where in problems.items()))
+
+
+def _sentence(problem: str, where: list[str], checked: int) -> str:
+    if len(where) == checked:
+        return problem
+    hint = ""
+    if "has no option" in problem:
+        hint = "; a key that belongs to one choice goes under it in the space, e.g. 'strategy=dann: {strategy.scale: ...}'"
+    examples = "; ".join(where[:SHOWN]) + ("; ..." if len(where) > SHOWN else "")
+    return f"{problem}\n  in {len(where)} of {checked} combinations: {examples}{hint}"
+
+
+def _one_by_one(space: Space) -> Iterator[Point]:
+    """Every value of every dimension at least once, the others at their first; with every choice they depend on."""
+    steering = {key for dimension in space.dimensions for key, _ in dimension.when}
+    bound = Space([d for d in space.dimensions if d.when or d.name in steering])
+    free = [d for d in space.dimensions if d not in bound.dimensions]
+    ends = {d.name: d.values or (d.low, d.high) for d in free}
+    for point in bound.points():
+        base = {**point, **{d.name: ends[d.name][0] for d in free}}
+        yield base
+        for dimension in free:
+            for value in ends[dimension.name][1:]:
+                yield {**base, dimension.name: value}
+
+
+# --- what is done already ---
+
+
+@dataclass(frozen=True)
+class Done:
+    """Finished runs of a folder, by the key of their configuration."""
+
+    by_key: dict[str, list[dict[str, Any]]]
+
+    @classmethod
+    def read(cls, root: Path) -> Done:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for folder in runs.run_folders(root):
+            if (folder / "DONE").exists() and runs.status(folder) == "finished":
+                record = runs.read_json(folder / "record.json")
+                found.setdefault(record.get("config_key", ""), []).append({**record, "folder": folder})
+        return cls(found)
+
+    def lookup(self, config: Mapping[str, Any], code: str) -> tuple[Path | None, str]:
+        """The finished run of a configuration, or why there is none. Data are compared when the run starts."""
+        same = self.by_key.get(provenance.config_key(config), [])
+        fitting = [record for record in same if not code or record["code"] == code]
+        if fitting:
+            return Path(fitting[-1]["folder"]), ""
+        if same:
+            return None, f"{Path(same[-1]['folder']).name} has this configuration, but was run by other code (code=any would reuse it)"
+        return None, "no run of this configuration"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study would run."""
+
+    configurations: int
+    seeds: int
+    cached: int
+    misses: dict[str, int]
+    """Why runs have to be made → how many."""
+    seconds: float | None
+    """Expected time of the rest on one worker."""
+
+    def lines(self, workers: int) -> list[str]:
+        total = self.configurations * self.seeds
+        left = total - self.cached
+        found = [f"{self.configurations} configurations × {self.seeds} seeds = {total} runs; {self.cached} are done already"]
+        found += [f"  {count} to run: {reason}" for reason, count in self.misses.items()]
+        if not left:
+            return found
+        if self.seconds is None:
+            return [*found, "expected time: unknown, since no run with this data set and model has finished; try one run first"]
+        together = self.seconds / max(1, min(workers, self.configurations))
+        return [*found, f"expected time: {duration(self.seconds)} of training, {duration(together)} with {workers} workers"]
+
+
+def make_plan(
+    configurations: Configurations, points: Iterator[Point], count: int, seeds: Sequence[int], done: Done, code: str
+) -> Plan:
+    """Look every run up. Points that results will choose cannot be known: they count as to be run."""
+    misses: dict[str, int] = {}
+    cached = known = 0
+    example: dict[str, Any] | None = None
+    for point in points if done.by_key else ():
+        config = configurations.at(point)
+        known += 1
+        example = example or config
+        for seed in seeds:
+            folder, reason = done.lookup({**config, "seed": seed}, code)
+            cached += folder is not None
+            if folder is None:
+                misses[reason] = misses.get(reason, 0) + 1
+    rest = (count - known) * len(seeds)
+    if rest:
+        misses["no finished run to reuse" if not done.by_key else "chosen by the sampler"] = rest
+    example = example or configurations.at(next(configurations.space.points()))
+    one = expected_seconds(example, done)
+    return Plan(count, len(seeds), cached, misses, None if one is None else one * (count * len(seeds) - cached))
+
+
+def expected_seconds(config: Mapping[str, Any], done: Done) -> float | None:
+    """Median time of finished runs with the same data set and model, scaled to the epochs asked for."""
+    found = []
+    for records in done.by_key.values():
+        for record in records:
+            folder = Path(record["folder"])
+            other: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+            if all(other.get(part, {}).get("_target_") == config[part].get("_target_") for part in ("dataset", "model")):
+                ended = datetime.fromisoformat(runs.read_json(folder / "DONE")["ended"])
+                seconds = (ended - datetime.fromisoformat(record["created"])).total_seconds()
+                found.append(seconds * config["trainer"]["epochs"] / other["trainer"]["epochs"])
+            if len(found) >= 20:
+                return statistics.median(found)
+    return statistics.median(found) if found else None
+
+
+def duration(seconds: float) -> str:
+    """Time for people: 45 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
