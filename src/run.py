@@ -29,8 +29,10 @@ def job(cfg: DictConfig, on_epoch: Callable[[int, dict[str, float]], bool | None
 def lenient(argument: str) -> str:
     """Let an unknown key through Hydra, so that our check names it together with all other mistakes.
 
-    `key=value` becomes `++key=value` unless the key is a config group or Hydra's own.
+    `key=value` becomes `++key=value` unless the key is a config group or Hydra's own. `log(a,b)`, an interval on a
+    logarithmic scale, is written out in Hydra's words.
     """
+    argument = re.sub(r"(=.*)\blog\(([^()]*)\)", r"\1tag(log,interval(\2))", argument)
     match = re.match(r"([A-Za-z_][\w.]*)=", argument)
     if match is None or match[1].split(".")[0] == "hydra" or (CONF / match[1]).is_dir():
         return argument

@@ -82,6 +82,8 @@ class Composer:
         config = copy.deepcopy(self.config)
         with flag_override(config, ["struct", "readonly"], False):
             config.hydra.sweeper.workers = workers
+            if "n_jobs" in config.hydra.launcher:  # joblib: as many at once as there are workers
+                config.hydra.launcher.n_jobs = workers
         task = Work(self, payload)
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.hydra_context, task_function=task, config=config
