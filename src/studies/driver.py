@@ -102,8 +102,9 @@ def _run(question: Question, composer: Any) -> int:
         options.studies_root, question.name, question.identity(), question.facts(), question.space, options.storage,
         seeds=question.seeds, first=question.first, trials=options.budget.trials, adopt=options.adopt,
     )  # fmt: skip
-    log.info("study %s: %d configurations × %d seeds = %d runs, sampler %s (%s)", study.name, study.total,
-             len(question.seeds), study.total * len(question.seeds), options.sampler.name, study.folder)  # fmt: skip
+    log.info("study %s: %d configurations × %s = %d runs, sampler %s (%s)", study.name, study.total,
+             plan.counted(len(question.seeds), "seed"), study.total * len(question.seeds), options.sampler.name,
+             study.folder)  # fmt: skip
     if not study.complete():
         tracking.prepare(mirror, root)
         try:
@@ -149,8 +150,8 @@ def _launch(composer: Any, assignment: worker.Assignment, question: Question, wo
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:  # what a launcher raises for a worker that died
-        log.warning("a worker died (%s); its trial is taken up again", type(error).__name__)
-        log.debug("%s", error, exc_info=True)
+        reason = provenance.mask(f"{type(error).__name__}: {error}".splitlines()[0])
+        log.warning("a worker died (%s); its trial is taken up again", reason)
 
 
 def _workers(question: Question, composer: Any) -> int:

@@ -176,7 +176,8 @@ class Plan:
     def lines(self, workers: int) -> list[str]:
         total = self.configurations * self.seeds
         left = total - self.cached
-        found = [f"{self.configurations} configurations × {self.seeds} seeds = {total} runs; {self.cached} are done already"]
+        shape = f"{counted(self.configurations, 'configuration')} × {counted(self.seeds, 'seed')}"
+        found = [f"{shape} = {counted(total, 'run')}; {self.cached} done already"]
         found += [f"  {count} to run: {reason}" for reason, count in self.misses.items()]
         if not left:
             return found
@@ -224,6 +225,11 @@ def expected_seconds(config: Mapping[str, Any], done: Done) -> float | None:
             if len(found) >= 20:
                 return statistics.median(found)
     return statistics.median(found) if found else None
+
+
+def counted(number: int, what: str) -> str:
+    """1 seed, 2 seeds."""
+    return f"{number} {what}" + ("s" if number != 1 else "")
 
 
 def duration(seconds: float) -> str:

@@ -38,7 +38,8 @@ class Numbered:
             from scipy.stats.qmc import Sobol
 
             engine = Sobol(dimensions, rng=np.random.default_rng(self.sampler.seed))
-            engine.fast_forward(number)
+            if number:
+                engine.fast_forward(number)
             with warnings.catch_warnings(action="ignore"):  # of balance, which needs powers of two
                 unit = engine.random(1)[0]
         return self.space.at(unit.tolist())
@@ -68,6 +69,8 @@ def adaptive(sampler: Sampler, number: int, constrained: bool) -> optuna.sampler
     options: dict[str, Any] = {"seed": seed}
     if sampler.name == "tpe":
         options |= {"multivariate": True, "group": True, "constant_liar": True}  # the defaults of Optuna 5, of 4.9 too
+    if sampler.name == "cma-es":
+        options["warn_independent_sampling"] = False
     if constrained and sampler.name in {"tpe", "gp", "nsga2"}:
         options["constraints_func"] = excess
     with warnings.catch_warnings(action="ignore"):  # experimental and deprecated arguments
