@@ -125,27 +125,35 @@ def _command_line(options: Options, overrides: list[Any]) -> tuple[dict[str, Any
         if key == "seed" and not override.is_delete():
             seeds = [int(seed) for seed in override.sweep_iterator()] if override.is_sweep_override() else [override.value()]
             continue
-        varied = _without(varied, key)
         if override.is_sweep_override():
-            varied[key] = value
+            varied = _with(varied, key, value) if key in _keys(varied) else {**varied, key: value}
         else:
+            varied = _with(varied, key, None)
             fixed.append(override.input_line)
     return varied, fixed, seeds
 
 
-def _without(varied: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The space without a key that the command line decides."""
+def _keys(varied: Mapping[str, Any]) -> set[str]:
+    inside = [_keys(given) for given in varied.values() if isinstance(given, Mapping)]
+    own = {part.strip() for name in varied for part in str(name).split(",")}
+    return own.union(*inside)
+
+
+def _with(varied: Mapping[str, Any], key: str, value: str | None) -> dict[str, Any]:
+    """The space with other values for a key, under the condition it had; None: without it and all that depends on it."""
     found: dict[str, Any] = {}
     for name, given in varied.items():
+        parts = [part.strip() for part in str(name).split(",")]
         if isinstance(given, Mapping):
-            inside = _without(given, key)
-            if inside and name.partition("=")[0].strip() != key:
+            inside = _with(given, key, value)
+            if inside and not (value is None and str(name).partition("=")[0].strip() == key):
                 found[name] = inside
-        elif key in (parts := [part.strip() for part in str(name).split(",")]):
-            if len(parts) > 1:
-                raise UserError(f"{key}: it is zipped with {name}; vary or fix them together, in the study's file")
-        else:
+        elif key not in parts:
             found[name] = given
+        elif len(parts) > 1:
+            raise UserError(f"{key}: it is zipped with {name}; vary or fix them together, in the study's file")
+        elif value is not None:
+            found[name] = value
     return found
 
 
