@@ -252,7 +252,10 @@ def _create(client: MlflowClient, experiment: str, folder: Path, uri: str, paren
     params = [Param(key, _shortened(value)) for key, value in options.items() if key not in run.data.params]
     for start in range(0, len(params), PARAMS_A_BATCH):
         client.log_batch(run.info.run_id, params=params[start : start + PARAMS_A_BATCH])
-    client.log_inputs(run.info.run_id, [_dataset(config, record)])
+    try:
+        client.log_inputs(run.info.run_id, [_dataset(config, record)])
+    except Exception:  # another process made the same data set's row at this moment: now it is there
+        client.log_inputs(run.info.run_id, [_dataset(config, record)])
     link = {"run_id": run.info.run_id, "experiment_id": experiment, "uri": mask(uri), "epoch": 0, "status": "RUNNING"}
     link["process"] = "" if found else _PROCESS
     _save(folder, link)

@@ -9,19 +9,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from src.component import PositiveFloat
+from src.errors import UserError
 from src.imbalance_strategies.base import ImbalanceStrategy
 from src.task import FloatArray, IntArray, class_counts
 
 
 class ClassWeights(ImbalanceStrategy):
-    """w_c = N / (n_c · C): the mean weight of an example is 1 over the training split.
+    """One weight per class, scaled so that the mean weight of an example is 1 over the training split.
 
+    `weights` are one number a class, or `inverse`: N / (n_c · C), which makes every class count the same.
     `normalise` says what a batch's sum is divided by: its size, or its sum of weights. The latter renormalises a
     batch's minority examples away when they fill it, so the two minimise different things on small batches.
     """
 
-    def __init__(self, *, normalise: Literal["batch_size", "batch_weight_sum"] = "batch_size") -> None:
-        self.normalise = normalise
+    def __init__(
+        self,
+        *,
+        weights: Literal["inverse"] | list[PositiveFloat] = "inverse",
+        normalise: Literal["batch_size", "batch_weight_sum"] = "batch_size",
+    ) -> None:
+        self.given, self.normalise = weights, normalise
 
     def setup(self, labels: IntArray, num_classes: int) -> None:
         super().setup(labels, num_classes)
@@ -32,8 +40,15 @@ class ClassWeights(ImbalanceStrategy):
                 f"imbalance_strategy=class_weights: no training example of class {absent}; weight 0", stacklevel=2
             )
         present = counts > 0
-        weights = np.where(present, len(labels) / (np.where(present, counts, 1) * num_classes), 0)
-        self.weights = torch.from_numpy(weights).float()
+        if isinstance(self.given, str):
+            weights = np.where(present, 1 / np.where(present, counts, 1), 0)
+        elif len(self.given) == num_classes:
+            weights = np.where(present, self.given, 0)
+        else:
+            raise UserError(
+                f"imbalance_strategy.weights={self.given}: {len(self.given)} weights for {num_classes} classes"
+            )
+        self.weights = torch.from_numpy(weights * len(labels) / (weights * counts).sum()).float()
 
     def criterion(self, log_probs: Tensor, y: Tensor) -> Tensor:
         self.weights = self.weights.to(y.device)

@@ -6,7 +6,6 @@ range(0,0.5,0.1) is 0, 0.1, 0.2, 0.3, 0.4.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -196,7 +195,8 @@ def text(value: Any) -> str:
         return "{" + ",".join(f"{key}:{text(item)}" for key, item in value.items()) + "}"
     if PLAIN.fullmatch(value) and value.lower() not in RESERVED:
         return str(value)
-    return json.dumps(value, ensure_ascii=False).replace("\\\\", "\\")
+    # in Hydra's quotes a backslash is one, except before a quotation mark
+    return '"' + re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ('\\"' if m[2] else ""), value) + '"'
 
 
 # --- reading ---
