@@ -16,7 +16,9 @@ from src.studies.overview import Overview, find_study
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser("python -m src.status", description="How a study stands; without a name, all of them.")
+    parser = argparse.ArgumentParser(
+        "python -m src.status", description="How a study stands; without a name, all of them."
+    )
     parser.add_argument("study", nargs="?", help="name or folder")
     parser.add_argument("--studies-root", default="studies", type=Path)
     given = parser.parse_args([a.replace("studies_root=", "--studies-root=") for a in arguments])

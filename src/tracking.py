@@ -210,7 +210,7 @@ def _mirror(folder: Path, tracking: Tracking, parent: str | None = None) -> None
     try:
         _log_epochs(client, folder, link)
         if (folder / "DONE").exists():
-            if link["status"] == "RUNNING":
+            if link.get("ended") != runs.read_json(folder / "DONE")["ended"]:
                 _close(client, folder, link)
         elif link["status"] != "RUNNING":
             client.update_run(link["run_id"], status="RUNNING")
@@ -328,7 +328,7 @@ def _close(client: MlflowClient, folder: Path, link: dict[str, Any]) -> None:
     client.set_tag(run_id, "kilter.status", done["status"])
     client.set_tag(run_id, "kilter.reason", done["reason"][:5000] or "-")
     client.set_terminated(run_id, STATUS[done["status"]], ended)
-    link["status"] = STATUS[done["status"]]
+    link |= {"status": STATUS[done["status"]], "ended": done["ended"]}
 
 
 def _add_artifacts(client: MlflowClient, run_id: str, folder: Path) -> None:
@@ -380,7 +380,13 @@ def open_group(
 
 
 def close_group(
-    folder: Path, tracking: Tracking, root: Path, status: str, metrics: Mapping[str, float], reason: str = "", step: int = 0
+    folder: Path,
+    tracking: Tracking,
+    root: Path,
+    status: str,
+    metrics: Mapping[str, float],
+    reason: str = "",
+    step: int = 0,
 ) -> None:
     """Give the run of a study or configuration its status and its summary; calling it again changes nothing."""
     if not tracking.enabled:
@@ -408,7 +414,9 @@ def _create_group(
 
     tags = {"kilter.group": identity, "kilter.folder": str(folder.resolve()), "kilter.status": "running"}
     tags |= {PARENT: parent} if parent else {}
-    found = [] if fresh else list(client.search_runs([experiment], f"tags.`kilter.group` = '{identity}'", max_results=1))
+    found = (
+        [] if fresh else list(client.search_runs([experiment], f"tags.`kilter.group` = '{identity}'", max_results=1))
+    )
     run = found[0] if found else client.create_run(experiment, tags=tags, run_name=name)
     new = [Param(_name(key), _shortened(value)) for key, value in params.items() if _name(key) not in run.data.params]
     if new:

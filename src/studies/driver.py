@@ -77,7 +77,9 @@ def _print_plan(question: Question, configurations: plan.Configurations, compose
     if sampler.name in NUMBERED:
         numbered = Numbered(sampler, question.space)
         points = (numbered.point(number) for number in range(min(count, question.size)))
-    found = plan.make_plan(configurations, points, count, question.seeds, done, provenance.code_hash(question.base.code))
+    found = plan.make_plan(
+        configurations, points, count, question.seeds, done, provenance.code_hash(question.base.code)
+    )
     for dimension in question.space.dimensions:
         log.info("  %s", describe_dimension(dimension.described()))
     for line in found.lines(_workers(question, composer)):
@@ -86,7 +88,9 @@ def _print_plan(question: Question, configurations: plan.Configurations, compose
 
 def describe_dimension(described: dict[str, Any]) -> str:
     """A dimension of a manifest in one line."""
-    when = "".join(f" where {key} is {' or '.join(map(str, values))}" for key, values in (described["when"] or {}).items())
+    when = "".join(
+        f" where {key} is {' or '.join(map(str, values))}" for key, values in (described["when"] or {}).items()
+    )
     if described["kind"] == "interval":
         scale = ", logarithmic" * described["log"] + ", integers" * described["integer"]
         return f"{described['key']}: {described['low']} to {described['high']}{scale}{when}"
@@ -113,7 +117,7 @@ def _run(question: Question, composer: Any) -> int:
         finally:
             close_orphans(study.folder, mirror, root)
     overview = Overview(study.folder)
-    for trial, result in overview.best(options.winners) if overview.complete else ():
+    for trial, result in overview.best(options.winners)[: options.winners] if overview.complete else ():
         _showcase(study.folder, result, mirror, root)
         log.info("chosen: %s", worker.told(trial, result))
     log.info("%s\nreport: python -m src.report %s", overview.lines()[0], study.folder)
@@ -141,7 +145,9 @@ def _train(study: Study, question: Question, composer: Any, mirror: tracking.Tra
             time.sleep(LOOK)
         fruitless = fruitless + 1 if len(Overview(study.folder).results) == before else 0
         if fruitless >= FRUITLESS:
-            raise UserError(f"{study.folder}: the workers end without finishing a trial; see {study.folder / 'workers'}")
+            raise UserError(
+                f"{study.folder}: the workers end without finishing a trial; see {study.folder / 'workers'}"
+            )
 
 
 def _launch(composer: Any, assignment: worker.Assignment, question: Question, workers: int) -> None:
@@ -163,7 +169,9 @@ def _workers(question: Question, composer: Any) -> int:
     if options.workers is not None:
         return options.workers
     if composer.launcher not in {"joblib", "local"}:
-        raise UserError(f"hydra/launcher={composer.launcher}: say how many workers to submit, hydra.sweeper.workers=...")
+        raise UserError(
+            f"hydra/launcher={composer.launcher}: say how many workers to submit, hydra.sweeper.workers=..."
+        )
     gpus = _gpus(question)
     return gpus * options.workers_per_gpu if gpus else max(1, (os.cpu_count() or 1) // threads)
 
@@ -190,7 +198,9 @@ def close_orphans(folder: Path, mirror: tracking.Tracking, root: Path) -> None:
     for trial in overview.interrupted:
         _close(trials / f"{trial['number']:05d}", mirror, root, "killed", "worker died")
     for trial, result in overview.results:
-        _close(trials / f"{trial['number']:05d}", mirror, root, result["status"], result["reason"], worker.logged(result))
+        _close(
+            trials / f"{trial['number']:05d}", mirror, root, result["status"], result["reason"], worker.logged(result)
+        )
     if mirror.enabled:
         with tracking.tolerant(root, "the mirror of ended runs"):
             tracking.reap(root, mirror)
@@ -204,7 +214,12 @@ def close_orphans(folder: Path, mirror: tracking.Tracking, root: Path) -> None:
 
 
 def _close(
-    folder: Path, mirror: tracking.Tracking, root: Path, status: str, reason: str, metrics: dict[str, float] | None = None
+    folder: Path,
+    mirror: tracking.Tracking,
+    root: Path,
+    status: str,
+    reason: str,
+    metrics: dict[str, float] | None = None,
 ) -> None:
     path = folder / "mlflow.json"
     if path.exists() and runs.read_json(path)["status"] != tracking.STATUS[status]:

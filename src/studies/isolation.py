@@ -54,13 +54,18 @@ def _context() -> multiprocessing.context.ForkServerContext:
     return multiprocessing.get_context("forkserver")
 
 
-def run_isolated(config: dict[str, Any], on_epoch: OnEpoch, told: Told) -> Ending:
+def run_isolated(
+    config: dict[str, Any],
+    on_epoch: OnEpoch,
+    told: Told,
+    target: Callable[[dict[str, Any], Connection], None] | None = None,
+) -> Ending:
     """Train the resolved configuration in a process of its own.
 
     If this process is interrupted, so is the run: it gets the time to leave its true status behind.
     """
     ours, theirs = _context().Pipe()
-    process = _context().Process(target=child, args=(config, theirs), daemon=False)
+    process = _context().Process(target=target or child, args=(config, theirs), daemon=False)
     with _without_terminal_signals():
         process.start()
     theirs.close()

@@ -73,7 +73,9 @@ class Overview:
     def best(self, many: int = 1) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """The best feasible trials by the first objective, or all of the Pareto front if there are several."""
         objectives = self.manifest["objectives"]
-        found = [(trial, result) for trial, result in self.results if result["status"] == "finished" and result["feasible"]]
+        found = [
+            (trial, result) for trial, result in self.results if result["status"] == "finished" and result["feasible"]
+        ]
         if len(objectives) > 1:
             return [one for one in found if not any(_dominates(other[1], one[1], objectives) for other in found)]
         name, direction = next(iter(objectives.items()))
@@ -102,10 +104,14 @@ class Overview:
             found.append(f"  best{oracle}  #{trial['number']}  {values}  {trial['label'] or 'defaults'}")
         for trial, at in self.running:
             where = f"{at.get('host', '?')}:{at.get('pid', '?')}"
-            found.append(f"  running  #{trial['number']}  seed {at['seed']}, epoch {at['epoch']}  {where}  {trial['label'] or 'defaults'}")
+            found.append(
+                f"  running  #{trial['number']}  seed {at['seed']}, epoch {at['epoch']}  {where}  {trial['label'] or 'defaults'}"
+            )
         for trial, result in self.results:
             if result["status"] == "failed":
-                found.append(f"  failed  #{trial['number']}  {result['reason'].splitlines()[0][:150]}  {trial['label'] or 'defaults'}")
+                found.append(
+                    f"  failed  #{trial['number']}  {result['reason'].splitlines()[0][:150]}  {trial['label'] or 'defaults'}"
+                )
         for trial in self.interrupted:
             found.append(f"  interrupted  #{trial['number']}  {trial['label'] or 'defaults'}")
         return found

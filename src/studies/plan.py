@@ -113,7 +113,9 @@ def _sentence(problem: str, where: list[str], checked: int) -> str:
         return problem
     hint = ""
     if "has no option" in problem:
-        hint = "; a key that belongs to one choice goes under it in the space, e.g. 'strategy=dann: {strategy.scale: ...}'"
+        hint = (
+            "; a key that belongs to one choice goes under it in the space, e.g. 'strategy=dann: {strategy.scale: ...}'"
+        )
     examples = "; ".join(where[:SHOWN]) + ("; ..." if len(where) > SHOWN else "")
     return f"{problem}\n  in {len(where)} of {checked} combinations: {examples}{hint}"
 
@@ -157,7 +159,10 @@ class Done:
         if fitting:
             return Path(fitting[-1]["folder"]), ""
         if same:
-            return None, f"{Path(same[-1]['folder']).name} has this configuration, but was run by other code (code=any would reuse it)"
+            return (
+                None,
+                f"{Path(same[-1]['folder']).name} has this configuration, but was run by other code (code=any would reuse it)",
+            )
         return None, "no run of this configuration"
 
 
@@ -182,9 +187,15 @@ class Plan:
         if not left:
             return found
         if self.seconds is None:
-            return [*found, "expected time: unknown, since no run with this data set and model has finished; try one run first"]
+            return [
+                *found,
+                "expected time: unknown, since no run with this data set and model has finished; try one run first",
+            ]
         together = self.seconds / max(1, min(workers, self.configurations))
-        return [*found, f"expected time: {duration(self.seconds)} of training, {duration(together)} with {workers} workers"]
+        return [
+            *found,
+            f"expected time: {duration(self.seconds)} of training, {duration(together)} with {workers} workers",
+        ]
 
 
 def make_plan(
@@ -218,7 +229,9 @@ def expected_seconds(config: Mapping[str, Any], done: Done) -> float | None:
         for record in records:
             folder = Path(record["folder"])
             other: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-            if all(other.get(part, {}).get("_target_") == config[part].get("_target_") for part in ("dataset", "model")):
+            if all(
+                other.get(part, {}).get("_target_") == config[part].get("_target_") for part in ("dataset", "model")
+            ):
                 ended = datetime.fromisoformat(runs.read_json(folder / "DONE")["ended"])
                 seconds = (ended - datetime.fromisoformat(record["created"])).total_seconds()
                 found.append(seconds * config["trainer"]["epochs"] / other["trainer"]["epochs"])

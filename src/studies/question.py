@@ -17,7 +17,7 @@ from src.config import construct
 from src.errors import UserError
 from src.evaluation.metrics import METRICS
 from src.studies import space
-from src.studies.options import Direction, Options, judged_by
+from src.studies.options import Budget, Direction, Options, Pruner, Sampler, judged_by
 from src.studies.samplers import NUMBERED
 from src.studies.space import Space
 from src.studies.study import describe
@@ -97,6 +97,10 @@ class Question:
 def understand(given: Mapping[str, Any], arguments: Sequence[str], composer: Any) -> Question:
     """Raises UserError with every mistake that can be seen without the data."""
     problems: list[str] = []
+    for part, cls in (("sampler", Sampler), ("pruner", Pruner), ("budget", Budget)):
+        construct(cls, f"hydra.sweeper.{part}", dict(given.get(part) or {}), problems)
+    if problems:
+        raise UserError("\n".join(problems))
     options = construct(Options, "hydra.sweeper", {key: v for key, v in given.items() if key != "params"}, problems)
     if problems:
         raise UserError("\n".join(problems))
@@ -111,7 +115,9 @@ def understand(given: Mapping[str, Any], arguments: Sequence[str], composer: Any
     except ValueError as error:
         raise UserError(str(error)) from None
     groups = frozenset(key for key in found.keys if key in choices)
-    question = Question(options, found, fixed, base, groups, seeds or [int(base.seed)], judged_by(options, base.score), first)
+    question = Question(
+        options, found, fixed, base, groups, seeds or [int(base.seed)], judged_by(options, base.score), first
+    )
     _contradictions(question)
     return question
 
@@ -123,7 +129,11 @@ def _command_line(options: Options, overrides: list[Any]) -> tuple[dict[str, Any
         key = override.key_or_group
         value = override.input_line.partition("=")[2]
         if key == "seed" and not override.is_delete():
-            seeds = [int(seed) for seed in override.sweep_iterator()] if override.is_sweep_override() else [override.value()]
+            seeds = (
+                [int(seed) for seed in override.sweep_iterator()]
+                if override.is_sweep_override()
+                else [override.value()]
+            )
             continue
         if override.is_sweep_override():
             varied = _with(varied, key, value) if key in _keys(varied) else {**varied, key: value}
@@ -178,16 +188,22 @@ def _first(baseline: bool | dict[str, Any], found: Space, fixed: list[str], comp
 def _contradictions(question: Question) -> None:
     options, problems = question.options, []
     if not question.space.dimensions and len(question.seeds) < 2:
-        problems.append("space: nothing varies; give a space in the study's file, or e.g. strategy=erm,dann on the command line")
+        problems.append(
+            "space: nothing varies; give a space in the study's file, or e.g. strategy=erm,dann on the command line"
+        )
     ends = [dimension.name for dimension in question.space.dimensions if not dimension.values]
     if options.sampler.name == "grid" and ends:
-        problems.append(f"sampler=grid cannot list all of {', '.join(ends)}; give values or range(...), or another sampler")
+        problems.append(
+            f"sampler=grid cannot list all of {', '.join(ends)}; give values or range(...), or another sampler"
+        )
     if options.sampler.name != "grid" and options.budget.trials is None:
         problems.append(f"sampler={options.sampler.name}: say how many configurations, hydra.sweeper.budget.trials=...")
     watched = next(iter(question.objectives))
     epochwise = watched.startswith("val/") and watched.removeprefix("val/").partition(".")[0] in METRICS
     if options.pruner.name in {"asha", "hyperband", "median"} and not epochwise:
-        problems.append(f"pruner={options.pruner.name} needs an objective that every epoch reports (val/...); {watched} is not")
+        problems.append(
+            f"pruner={options.pruner.name} needs an objective that every epoch reports (val/...); {watched} is not"
+        )
     if options.pruner.name == "wilcoxon" and len(question.seeds) < 3:
         problems.append("pruner=wilcoxon compares seeds: give at least three, e.g. hydra.sweeper.seeds=[0,1,2,3,4]")
     if problems:

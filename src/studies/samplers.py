@@ -102,9 +102,7 @@ def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
             trial.suggest_int(dimension.name, found.low, found.high, step=found.step, log=found.log)
         )
     given: Any = found
-    return dimension.decode(
-        trial.suggest_float(dimension.name, given.low, given.high, step=given.step, log=given.log)
-    )
+    return dimension.decode(trial.suggest_float(dimension.name, given.low, given.high, step=given.step, log=given.log))
 
 
 def make_pruner(pruner: Pruner, epochs: int) -> optuna.pruners.BasePruner:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
+
+
 @dataclass(frozen=True)
 class Claim:
     """A trial that this process works on."""
@@ -197,6 +199,8 @@ class Study:
         import optuna
 
         study = self.optuna_study()
+        if study._storage.get_trial(_id(study, number)).state.is_finished():
+            return
         if self.sampler.name not in NUMBERED:
             study.sampler = adaptive(self.sampler, number, bool(self.manifest["question"]["constraints"]))
         for key in ("summary", "excess", "reason"):
@@ -415,7 +419,9 @@ def _store(folder: Path, storage: str, manifest: Mapping[str, Any]) -> None:
             raise UserError(f"storage={mask(storage)}: cannot be used ({type(error).__name__}: {reason})") from None
         if not file.exists() or isinstance(error, OSError):
             raise
-        aside = next(path for k in range(1, 1 << 20) if not (path := file.with_name(f"{file.name}.damaged-{k}")).exists())
+        aside = next(
+            path for k in range(1, 1 << 20) if not (path := file.with_name(f"{file.name}.damaged-{k}")).exists()
+        )
         log.warning("%s: damaged (%s); set aside as %s and made again from the trials", file, type(error).__name__, aside.name)  # fmt: skip
         file.rename(aside)
         _create(folder, storage, manifest)

@@ -175,13 +175,11 @@ class Worker:
 
         resolved: Any = OmegaConf.to_container(config, resolve=True)
         resolved["trainer"]["resume"], resolved["figures"] = True, False
-        started, epochs = time.time(), 0
+        started = time.time()
         tries = _attempts(claim.folder, config.seed)
         last = 0.0
 
         def on_epoch(folder: Path, epoch: int, metrics: dict[str, float]) -> Answer:
-            nonlocal epochs
-            epochs = epoch
             if self._late():
                 return "stop"
             return "prune" if watch and self._unpromising(claim, epoch, metrics) else "go"
@@ -203,6 +201,7 @@ class Worker:
             if ending.kind == "stopped":
                 raise Interrupted
             run, seconds = ending.folder.name if ending.folder else "", time.time() - started
+            epochs = len(runs.history(ending.folder)) if ending.folder else 0
             if ending.kind == "finished":
                 assert ending.folder is not None
                 return SeedRun("finished", run, self._values(ending.folder), epochs, seconds)

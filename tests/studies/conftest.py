@@ -100,16 +100,18 @@ class Fake:
             self.calls.append((config["optimizer"]["lr"], config["seed"]))
         if run.finished:
             return Ending("finished", folder=run.folder)
-        with contextlib.suppress(runs.Pruned), run:
+        with contextlib.suppress(runs.Pruned, runs.Stopped), run:
             for epoch in range(1, self.epochs + 1):
                 metrics = {"val/balanced_accuracy": self.score(config, epoch)}
                 run.record_epoch(epoch, metrics)
-                if on_epoch(run.folder, epoch, metrics) == "prune":
-                    raise runs.Pruned(f"after epoch {epoch}")
+                answer = on_epoch(run.folder, epoch, metrics)
+                if answer != "go":
+                    raise {"prune": runs.Pruned, "stop": runs.Stopped}[answer](f"after epoch {epoch}")
             run.write_json("metrics.json", {"score": 0.0, "cost/parameters": 10.0, **metrics})
         told(run.folder, True)
         done = json.loads((run.folder / "DONE").read_text())
-        return Ending("pruned" if done["status"] == "pruned" else "finished", done["reason"], run.folder)
+        kind = {"pruned": "pruned", "killed": "stopped"}.get(done["status"], "finished")
+        return Ending(kind, done["reason"], run.folder)
 
 
 def quiet() -> Any:

@@ -1,6 +1,7 @@
 """What varies: the same text gives the same points whatever the sampler."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -85,7 +86,11 @@ def test_conditional_dimensions_exist_only_where_they_should():
 
 def test_the_order_of_writing_does_not_matter_for_conditions():
     spec = {"strategy=dann": {"strategy.scale": "0.1,1"}, "strategy": "erm,dann"}
-    assert points(spec) == [["strategy=erm"], ["strategy=dann", "strategy.scale=0.1"], ["strategy=dann", "strategy.scale=1"]]
+    assert points(spec) == [
+        ["strategy=erm"],
+        ["strategy=dann", "strategy.scale=0.1"],
+        ["strategy=dann", "strategy.scale=1"],
+    ]
 
 
 def test_zipped_dimensions_move_together():
@@ -113,13 +118,12 @@ def test_zipped_dimensions_move_together():
     ],
 )
 def test_contradictions_are_sentences(spec, sentence):
-    with pytest.raises(UserError, match=".*") as error:
+    with pytest.raises(UserError, match=re.escape(sentence)):
         read(spec)
-    assert sentence in str(error.value)
 
 
 def test_all_mistakes_at_once():
-    with pytest.raises(UserError) as error:
+    with pytest.raises(UserError, match="a: has no values") as error:
         read({"a": [], "b": "range(5,5)", "strategy=dann": {"x": "1,2"}})
     assert len(str(error.value).splitlines()) == 3
 
@@ -147,11 +151,20 @@ def test_size_counts_the_points(sizes):
 
 
 def test_a_point_survives_optunas_storage():
-    spec = {"w": "[1,2],[3,4]", "m": "a,b", "n": "null,3", "x": "range(0,1,0.1)", "y": "log(1,10)", "a, b": [[1, "u"], [2, "v"]]}
+    spec = {
+        "w": "[1,2],[3,4]",
+        "m": "a,b",
+        "n": "null,3",
+        "x": "range(0,1,0.1)",
+        "y": "log(1,10)",
+        "a, b": [[1, "u"], [2, "v"]],
+    }
     found = read(spec)
     for point in itertools.islice(found.points(), 50):
         assert found.decode(found.params(point)) == point
-        assert all(d._contains(d.to_internal_repr(found.params(point)[k])) for k, d in found.distributions(point).items())
+        assert all(
+            d._contains(d.to_internal_repr(found.params(point)[k])) for k, d in found.distributions(point).items()
+        )
 
 
 def test_circles_are_refused():

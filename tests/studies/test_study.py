@@ -1,0 +1,432 @@
+"""The study folder: claims, damage, growth, refusals; with runs that only pretend to train."""
+
+import json
+import shutil
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import optuna
+import pytest
+
+from src.errors import UserError
+from src.runs import run_folders
+from src.studies import driver, overview, worker
+from src.studies.question import understand
+from src.studies.study import open_study
+from tests.studies.conftest import Fake, HydraHere
+
+SPACE = {"optimizer.lr": "0.1,0.2,0.4", "optimizer.weight_decay": "0,0.01"}
+
+
+def score(config, epoch):
+    return config["optimizer"]["lr"] + 0.01 * config["seed"] + 0.001 * epoch - config["optimizer"]["weight_decay"]
+
+
+class Here(HydraHere):
+    """Workers run in this process, with a fake training."""
+
+    def __init__(self, run=None):
+        super().__init__()
+        self.run = run or Fake(score)
+
+    def launch(self, payload, overrides, workers):
+        worker.Worker(payload, self.compose, self.run).work()
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    return ["dataset=digits", "model=mlr", "++tracking.enabled=false", f"++runs_root={tmp_path / 'runs'}", "++code=any"]
+
+
+@pytest.fixture
+def sweep(tmp_path, options, arguments):
+    def swept(composer=None, more=(), **changes):
+        given = options(
+            study="s",
+            studies_root=str(tmp_path / "studies"),
+            winners=0,
+            **{"space": SPACE, "seeds": [0, 1, 2], **changes},
+        )
+        return driver.sweep(given, [*arguments, *more], composer or Here())
+
+    return swept
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "studies" / "s"
+
+
+def results(folder):
+    return {trial["label"]: result for trial, result in overview.Overview(folder).results}
+
+
+def test_a_study_trains_every_configuration_with_every_seed(sweep, folder, tmp_path, capsys):
+    assert sweep() == 0
+    found = results(folder)
+    assert len(found) == 6
+    best = found["optimizer.lr=0.4 optimizer.weight_decay=0"]
+    assert best["values"]["val/balanced_accuracy"] == pytest.approx(0.413)
+    spread = best["summary"]["val/balanced_accuracy"]
+    assert (spread["n"], spread["sd"]) == (3, pytest.approx(0.01))
+    assert spread["high"] - spread["mean"] == pytest.approx(0.01 / 3**0.5 * 4.3027, rel=1e-4)  # t, 2 degrees of freedom
+    assert len(run_folders(tmp_path / "runs")) == 18
+    assert "chosen" not in capsys.readouterr().out  # winners=0
+    links = list(folder.glob("trials/*/seed-*"))
+    assert len(links) == 18
+    assert all((link / "record.json").exists() for link in links)
+
+
+def test_optuna_holds_the_same(sweep, folder):
+    sweep()
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{folder / 'optuna.db'}")
+    assert {t.user_attrs["label"]: t.value for t in study.trials} == {
+        label: pytest.approx(result["values"]["val/balanced_accuracy"]) for label, result in results(folder).items()
+    }
+    assert all(trial.state.name == "COMPLETE" for trial in study.trials)
+    assert study.trials[0].user_attrs["summary"]["val/balanced_accuracy"]["n"] == 3
+
+
+def test_again_does_nothing(sweep, folder):
+    sweep()
+    calls = Fake(score, calls=[])
+    assert sweep(Here(calls)) == 0
+    assert calls.calls == []
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe"])
+def test_a_larger_total_adds_the_missing(sweep, folder, sampler):
+    settings = {"space": {"optimizer.lr": "log(1e-3,1)"}, "sampler": {"name": sampler}}
+    sweep(**settings, budget={"trials": 4})
+    before = results(folder)
+    calls = Fake(score, calls=[])
+    assert sweep(Here(calls), **settings, budget={"trials": 7}) == 0
+    assert len(calls.calls) == 9
+    after = results(folder)
+    assert len(after) == 7
+    assert {label: after[label] for label in before} == before
+
+
+def test_more_seeds_top_up_what_is_there(sweep, folder):
+    sweep(seeds=[0, 1])
+    calls = Fake(score, calls=[])
+    assert sweep(Here(calls), seeds=[0, 1, 2]) == 0
+    found = results(folder)
+    assert all(len(result["seeds"]) == 3 for result in found.values())
+    assert len(found) == 6
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["adopted"][0]["changed"] == ["seeds"]
+
+
+def test_a_changed_question_is_refused_with_the_differing_keys(sweep, folder, capsys):
+    sweep()
+    before = results(folder)
+    assert sweep(space={**SPACE, "optimizer.lr": "0.1,0.2"}, more=["++trainer.epochs=9"]) == 2
+    said = capsys.readouterr().err
+    assert "space.optimizer.lr" in said
+    assert "config.trainer.epochs" in said
+    assert "adopt=true" in said
+    assert sweep(objectives={"val/loss": "minimize"}) == 2
+    assert "objectives" in capsys.readouterr().err
+    assert results(folder) == before
+
+
+def test_adopting_reuses_every_run_that_still_fits(sweep, folder):
+    sweep()
+    calls = Fake(score, calls=[])
+    assert sweep(Here(calls), space={**SPACE, "optimizer.lr": "0.1,0.2,0.8"}, adopt=True) == 0
+    ran = results(folder)
+    assert len(ran) == 6
+    assert "optimizer.lr=0.8 optimizer.weight_decay=0" in ran
+    assert (folder / "trials.1").exists()
+
+
+def test_runs_are_reused_across_studies(sweep, tmp_path, options, arguments):
+    sweep()
+    given = options(
+        study="other",
+        studies_root=str(tmp_path / "studies"),
+        winners=0,
+        space={"optimizer.lr": "0.1,0.2"},
+        seeds=[0, 1, 2],
+    )
+    count = len(run_folders(tmp_path / "runs"))
+    assert driver.sweep(given, [*arguments, "++optimizer.weight_decay=0"], Here()) == 0
+    assert len(run_folders(tmp_path / "runs")) == count
+
+
+def test_the_baseline_runs_first_and_once(sweep, folder):
+    sweep(baseline={"optimizer.lr": 0.2, "optimizer.weight_decay": 0})
+    first = json.loads((folder / "trials/00000/trial.json").read_text())
+    assert first["baseline"]
+    assert first["label"] == "optimizer.lr=0.2 optimizer.weight_decay=0"
+    assert len(results(folder)) == 6
+
+
+def test_a_baseline_outside_the_space_is_one_more(sweep, folder):
+    sweep(baseline=True)  # adam's own lr is 0.005
+    assert len(results(folder)) == 7
+    assert overview.Overview(folder).results[0][0]["label"] == "defaults"
+
+
+def test_eight_workers_at_once_run_everything_once(sweep, folder, tmp_path, options, arguments):
+    calls = []
+
+    class Many(Here):
+        def launch(self, payload, overrides, workers):
+            def one(_):
+                study = type(payload.study)(
+                    payload.study.folder, payload.study.manifest, payload.study.space, payload.study.storage
+                )
+                mine = worker.Assignment(**{**vars(payload), "study": study})
+                composer = HydraHere()
+                composed = {}
+
+                def compose(overrides):
+                    with LOCK:
+                        return composed.setdefault(tuple(overrides), composer.compose(overrides))
+
+                worker.Worker(mine, compose, Fake(score, calls=calls)).work()
+
+            import threading
+
+            LOCK = threading.Lock()
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(one, range(8)))
+
+    assert sweep(Many()) == 0
+    assert len(calls) == len(set(calls)) * 2 == 18  # each lr with two weight decays
+
+
+def test_pruning_stops_the_hopeless_and_keeps_the_best(sweep, folder):
+    def slow(config, epoch):
+        return config["optimizer"]["lr"] + 0.01 * epoch
+
+    fake = Fake(slow, epochs=9)
+    lrs = {"optimizer.lr": "0.9,0.8,0.1,0.2,0.3,0.4"}
+    assert sweep(Here(fake), space=lrs, seeds=[0], pruner={"name": "asha"}) == 0
+    found = results(folder)
+    statuses = {label: result["status"] for label, result in found.items()}
+    assert statuses["optimizer.lr=0.9"] == "finished"
+    assert sum(status == "pruned" for status in statuses.values()) >= 3
+    pruned = next(result for result in found.values() if result["status"] == "pruned")
+    assert pruned["seeds"]["0"]["epochs"] < 9
+
+
+def test_wilcoxon_gives_up_after_few_seeds(sweep, folder):
+    assert sweep(space={"optimizer.lr": "0.9,0.1,0.2"}, seeds=list(range(8)), pruner={"name": "wilcoxon"}) == 0
+    found = results(folder)
+    assert len(found["optimizer.lr=0.9"]["seeds"]) == 8
+    assert found["optimizer.lr=0.1"]["status"] == "pruned"
+    assert 3 <= len(found["optimizer.lr=0.1"]["seeds"]) < 8
+
+
+def test_several_objectives_give_a_pareto_front(sweep, folder):
+    def trade(config, epoch):
+        return config["optimizer"]["lr"]
+
+    two = {"val/balanced_accuracy": "maximize", "cost/parameters": "minimize"}
+    assert sweep(Here(Fake(trade)), objectives=two) == 0
+    best = overview.Overview(folder).best()
+    assert {trial["params"]["optimizer.lr"] for trial, _ in best} == {0.4}
+
+
+def test_constraints_decide_who_may_win(sweep, folder):
+    assert sweep(constraints=["val/balanced_accuracy <= 0.3"]) == 0
+    (best,) = overview.Overview(folder).best()
+    assert best[0]["params"]["optimizer.lr"] == 0.2
+    assert not results(folder)["optimizer.lr=0.4 optimizer.weight_decay=0"]["feasible"]
+
+
+def test_not_a_number_is_a_failure(sweep, folder):
+    def sometimes(config, epoch):
+        return float("nan") if config["optimizer"]["lr"] == 0.4 else 0.5
+
+    assert sweep(Here(Fake(sometimes))) == 0
+    failed = results(folder)["optimizer.lr=0.4 optimizer.weight_decay=0"]
+    assert failed["status"] == "failed"
+    assert "not a number" in failed["reason"]
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "noise"])
+def test_a_damaged_database_is_made_again_from_the_trials(sweep, folder, damage):
+    sweep()
+    before, file = results(folder), folder / "optuna.db"
+    content = file.read_bytes()
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes({"empty": b"", "cut": content[: len(content) // 2], "noise": b"x" * 5000}[damage])
+    calls = Fake(score, calls=[])
+    assert sweep(Here(calls)) == 0
+    assert calls.calls == []
+    assert results(folder) == before
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{file}")
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 6
+    assert sqlite3.connect(file).execute("PRAGMA quick_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_a_torn_newest_file_is_made_again(sweep, folder, storage):
+    sweep(storage=storage)
+    before = results(folder)
+    for name in ("trials/00005/result.json", "trials/00004/trial.json"):
+        path = folder / name
+        path.write_bytes(path.read_bytes()[:30])
+    if storage == "journal":
+        journal = folder / "journal.log"
+        journal.write_bytes(journal.read_bytes()[:-7])
+    assert sweep(storage=storage) == 0
+    after = results(folder)
+    for one in (*before.values(), *after.values()):
+        one.pop("ended")
+        for seed in one["seeds"].values():
+            seed.pop("seconds")
+    assert after == before
+
+
+def test_a_torn_manifest_is_refused_in_a_sentence(sweep, folder, capsys):
+    sweep()
+    (folder / "manifest.json").write_text('{"schema": 1, "na')
+    assert sweep() == 2
+    assert "manifest.json: not a readable record" in capsys.readouterr().err
+
+
+def test_another_versions_study_is_refused(sweep, folder, capsys):
+    sweep()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "schema": 99}))
+    assert sweep() == 2
+    assert "another version" in capsys.readouterr().err
+
+
+def test_lost_trial_folders_come_back_from_optuna(sweep, folder):
+    sweep()
+    before = {label: result["values"] for label, result in results(folder).items()}
+    shutil.rmtree(folder / "trials/00003")
+    assert sweep() == 0
+    assert {label: result["values"] for label, result in results(folder).items()} == before
+
+
+def test_an_unreachable_storage_is_a_sentence_without_the_password(sweep, capsys):
+    assert sweep(storage="postgresql://kilter:secret@127.0.0.1:1/none") == 2
+    said = capsys.readouterr()
+    assert "storage=postgresql://kilter:***@127.0.0.1:1/none: cannot be used" in said.err
+    assert "secret" not in said.err + said.out
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "sentence"),
+    [
+        ({"space": {}, "seeds": None}, [], "nothing varies"),
+        ({"space": {"optimizer.lr": "interval(0,1)"}}, [], "cannot list all of optimizer.lr"),
+        ({"sampler": {"name": "tpe"}}, [], "say how many configurations"),
+        ({"objectives": {"val/balanced_acuracy": "maximize"}}, [], "did you mean 'val/balanced_accuracy'"),
+        ({"objectives": {"test/accuracy": "maximize"}}, [], "sealed until the choice is made"),
+        (
+            {"objectives": {"val/loss": "minimize", "val/ece": "minimize"}, "pruner": {"name": "asha"}},
+            [],
+            "cannot prune",
+        ),
+        ({"space": {"strategy": "erm", "optimizer.lrr": "1,2"}}, [], "Adam has no option 'lrr'"),
+        ({"space": {"strategy": "erm,dan"}}, [], "Could not find 'strategy/dan'"),
+        ({"space": {"optimizer.lr": "0.1,x"}}, [], "in 1 of 2 combinations: optimizer.lr=x"),
+        ({"space": {"strategy": "erm,dann"}}, [], "needs a dataset with two domains"),
+        ({"samplr": {}}, [], "did you mean 'sampler'"),
+        ({"sampler": {"name": "tpee"}}, [], "hydra.sweeper.sampler.name=tpee"),
+        ({"constraints": ["val/ece < 1"]}, [], "write e.g. 'val/ece <= 0.1'"),
+        ({"seeds": [0, 0]}, [], "give each seed once"),
+        ({"workers": 0}, [], "hydra.sweeper.workers"),
+        ({"pruner": {"name": "wilcoxon"}, "seeds": [0, 1]}, [], "at least three"),
+    ],
+)
+def test_mistakes_are_sentences_before_anything_is_written(sweep, folder, capsys, changes, more, sentence):
+    assert sweep(more=more, **changes) == 2
+    assert sentence in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_oracle_selection_is_possible_by_name(sweep, folder):
+    class Sealed(Fake):
+        def __call__(self, config, on_epoch, told):
+            ending = super().__call__(config, on_epoch, told)
+            path = Path(ending.folder) / "metrics.json"
+            path.write_text(json.dumps({**json.loads(path.read_text()), "test/accuracy": 0.5}))
+            return ending
+
+    assert sweep(Here(Sealed(score)), objectives={"test/accuracy": "maximize"}, oracle=True) == 0
+    assert "ORACLE" in "\n".join(overview.Overview(folder).lines())
+
+
+def test_the_command_line_is_stronger_than_the_file(options, arguments, tmp_path):
+    space = {"strategy": "erm,dann", "strategy=dann": {"strategy.scale": "0,1"}, "optimizer.lr": "1,2"}
+    given = options(space=space, seeds=[0, 1])
+
+    def asked(*more):
+        found = understand(given, [*arguments, *more], HydraHere())
+        return [found.space.overrides(point) for point in found.space.points()], found.seeds
+
+    assert asked("++strategy.scale=0.5", "++optimizer.lr=3")[0] == [["strategy=erm"], ["strategy=dann"]]
+    assert asked("++strategy.scale=0.3,0.5", "++optimizer.lr=3")[0][1:] == [
+        ["strategy=dann", "strategy.scale=0.3"], ["strategy=dann", "strategy.scale=0.5"],
+    ]  # fmt: skip
+    assert asked("strategy=erm")[0] == [["optimizer.lr=1"], ["optimizer.lr=2"]]
+    assert asked("++seed=7,8,9")[1] == [7, 8, 9]
+    assert asked("++seed=4")[1] == [4]
+
+
+def test_the_budget_of_hours_is_kept_and_the_rest_is_done_later(sweep, folder, monkeypatch):
+    clock = [1e9]
+    monkeypatch.setattr(worker.time, "time", lambda: clock[0])
+
+    def slow(config, epoch):
+        clock[0] += 600
+        return score(config, epoch)
+
+    assert sweep(Here(Fake(slow)), budget={"hours": 2}) == 0
+    assert 0 < len(results(folder)) < 6
+    assert clock[0] - 1e9 <= 2 * 3600 + 600
+    assert sweep() == 0
+    assert len(results(folder)) == 6
+
+
+def test_a_plan_runs_nothing(sweep, folder, tmp_path, capsys):
+    sweep(space={"optimizer.lr": "0.1"}, more=["++optimizer.weight_decay=0"])
+    shutil.rmtree(folder)
+    capsys.readouterr()
+    assert sweep(plan=True) == 0
+    said = capsys.readouterr().out
+    assert "6 configurations × 3 seeds = 18 runs; 3 done already" in said
+    assert "15 to run" in said
+    assert "optimizer.lr: 0.1, 0.2, 0.4" in said
+    assert not folder.exists()
+
+
+def test_a_question_without_a_name_gets_one_from_its_content(options, arguments):
+    given = options(space=SPACE)
+    names = {
+        understand({**given, "space": s}, arguments, HydraHere()).name for s in (SPACE, SPACE, {"optimizer.lr": "1,2"})
+    }
+    assert len(names) == 2
+    assert all(name.startswith("multirun-") for name in names)
+
+
+def test_a_trial_whose_worker_died_is_taken_up(tmp_path, options, arguments):
+    question = understand(options(study="s", studies_root=str(tmp_path), space=SPACE), arguments, HydraHere())
+
+    def opened():
+        return open_study(
+            tmp_path, "s", question.identity(), question.facts(), question.space, "sqlite",
+            seeds=[0], first=[], trials=None, adopt=False,
+        )  # fmt: skip
+
+    one, other = opened(), opened()
+    first, second = one.claim(), other.claim()
+    assert (first.number, second.number) == (0, 1)
+    assert other.busy() == [0, 1]
+    one.release(first)
+    again = other.claim()
+    assert (again.number, again.fresh) == (0, False)
+    with pytest.raises((UserError, KeyError)):
+        one.record(first, {"status": "finished", "values": {}})
