@@ -45,7 +45,8 @@ def settle(overview: Overview) -> None:
     root = Path(overview.manifest["runs_root"])
     if known["enabled"] and root.exists() and "***" not in (known["uri"] or ""):
         linked = overview.folder / "mlflow.json"
-        if linked.exists() and runs.read_json(linked)["status"] == "RUNNING" and not overview.running:
+        open_still = linked.exists() and runs.read_json(linked)["status"] == "RUNNING"
+        if not overview.running and (open_still or overview.interrupted):
             close_orphans(overview.folder, tracking.Tracking(**known), root)
 
 

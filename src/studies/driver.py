@@ -195,15 +195,18 @@ def close_orphans(folder: Path, mirror: tracking.Tracking, root: Path) -> None:
     """Bring MLflow in step with a study whose workers may have died: its runs, its configurations, itself."""
     overview = Overview(folder)
     trials = folder / "trials"
+    if mirror.enabled:
+        with tracking.tolerant(root, "the mirror of ended runs"):
+            tracking.reap(root, mirror)
     for trial in overview.interrupted:
+        for link in (trials / f"{trial['number']:05d}").glob("seed-*"):
+            if link.exists():
+                tracking.sync(link, mirror)
         _close(trials / f"{trial['number']:05d}", mirror, root, "killed", "worker died")
     for trial, result in overview.results:
         _close(
             trials / f"{trial['number']:05d}", mirror, root, result["status"], result["reason"], worker.logged(result)
         )
-    if mirror.enabled:
-        with tracking.tolerant(root, "the mirror of ended runs"):
-            tracking.reap(root, mirror)
     if overview.running and not overview.complete:
         return
     counts = {f"configurations/{status}": float(overview.count(status)) for status in ("finished", "pruned", "failed")}
