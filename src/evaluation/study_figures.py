@@ -1,0 +1,184 @@
+"""Figures of a study: configurations, history, slices, importance, paired differences, Pareto front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from src.evaluation.style import COLOURS, grid, styled
+
+MOST = 30  # configurations in one figure
+BEST, PLAIN, BASELINE, BAD = COLOURS[0], COLOURS[3], COLOURS[1], COLOURS[2]
+Row = Mapping[str, Any]
+"""A configuration: number, label, status, params, values (metric → number), summary, seeds, feasible, baseline."""
+
+
+def short_labels(rows: Sequence[Row]) -> list[str]:
+    """Labels without the parts that all rows share; keys by their last word where that is unambiguous."""
+    parts = [row["label"].split(" ") if row["label"] else [] for row in rows]
+    common = set.intersection(*(set(part) for part in parts)) if len(parts) > 1 else set()
+    keys = {text.partition("=")[0] for part in parts for text in part}
+    lasts = [key.rpartition(".")[2] for key in keys]
+    found = []
+    for part in parts:
+        words = []
+        for text in part:
+            key, _, value = text.partition("=")
+            last = key.rpartition(".")[2]
+            if text not in common:
+                words.append(f"{last if lasts.count(last) == 1 else key}={value[:24]}")
+        found.append(" ".join(words).replace("$", r"\$") or "defaults")
+    return found
+
+
+def _labelled(n: int, width: float = 8.0) -> tuple[Figure, Any]:
+    figure, (axes,) = grid(1, 1, width, max(2.2, 0.32 * n + 0.9))
+    axes.set_ylim(n - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    return figure, axes
+
+
+@styled
+def configurations(rows: Sequence[Row], metric: str, seeds: int) -> Figure:
+    """Mean and 95 % interval of each configuration, its seeds as small dots, best first; the baseline as a line."""
+    shown = [row for row in rows if metric in row["summary"]][:MOST]
+    figure, axes = _labelled(len(shown))
+    for y, row in enumerate(shown):
+        found = row["summary"][metric]
+        colour = BASELINE if row["baseline"] else BEST if y == 0 else "0.35"
+        seeds_here = [one["values"][metric] for one in row["seeds"].values() if metric in one["values"]]
+        axes.plot(seeds_here, [y + 0.22] * len(seeds_here), ".", color=colour, alpha=0.45, markersize=4)
+        if found["n"] > 1:
+            axes.plot([found["low"], found["high"]], [y, y], color=colour, linewidth=1.6)
+        axes.plot(found["mean"], y, "o", color=colour, markersize=6)
+    baseline = next((row for row in shown if row["baseline"]), None)
+    if baseline is not None:
+        x = baseline["summary"][metric]["mean"]
+        axes.axvline(x, color=BASELINE, linewidth=1, linestyle="--", zorder=0)
+        axes.annotate(
+            "baseline", (x, 1), xycoords=axes.get_xaxis_transform(), ha="center", va="bottom", color="0.3", fontsize=9
+        )
+    axes.set_yticks(range(len(shown)), short_labels(shown))
+    axes.set_xlabel(f"{metric}\n(mean and 95 % interval over {seeds} seeds; small dots: seeds)")
+    return figure
+
+
+@styled
+def history(rows: Sequence[Row], metric: str, maximize: bool) -> Figure:
+    """The objective in the order of the trials and the best so far; what was pruned or failed as marks below."""
+    figure, (axes,) = grid(1, 1, 7.0, 3.6)
+    ordered = sorted(rows, key=lambda row: row["number"])
+    done = [row for row in ordered if metric in row["values"]]
+    x, y = [row["number"] for row in done], [row["values"][metric] for row in done]
+    axes.plot(x, y, "o", color=BEST, markersize=4, label="configuration")
+    best = (np.maximum if maximize else np.minimum).accumulate(y)
+    axes.step(x, best, where="post", color=COLOURS[6], label="best so far")
+    floor = min(y) - 0.06 * (max(y) - min(y) or 1)
+    for status, marker in (("pruned", "|"), ("failed", "x")):
+        at = [row["number"] for row in ordered if row["status"] == status]
+        if at:
+            axes.plot(at, [floor] * len(at), marker, color=BAD, label=status, markersize=7)
+    axes.set_xlabel("trial")
+    axes.set_ylabel(metric)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(loc="best")
+    return figure
+
+
+@styled
+def slices(rows: Sequence[Row], metric: str, dimensions: Sequence[Mapping[str, Any]]) -> Figure:
+    """One panel for each thing that varied: the objective against its value."""
+    columns = min(3, len(dimensions))
+    figure, axes = grid(-(-len(dimensions) // columns), columns, 3.6, 3.0, sharey=True)
+    for panel, dimension in zip(axes, dimensions, strict=False):
+        key = dimension["key"]
+        found = [
+            (row["params"][key], row["values"][metric])
+            for row in rows
+            if key in row["params"] and metric in row["values"]
+        ]
+        numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value, _ in found)
+        if numeric:
+            panel.plot([value for value, _ in found], [y for _, y in found], "o", color=BEST, markersize=4, alpha=0.7)
+            positive = [value for value, _ in found if value > 0]
+            if dimension.get("log") or (len(positive) == len(found) and found and max(positive) / min(positive) > 50):
+                panel.set_xscale("log")
+        else:
+            names = sorted({str(value) for value, _ in found})
+            panel.plot(
+                [names.index(str(value)) for value, _ in found],
+                [y for _, y in found],
+                "o",
+                color=BEST,
+                markersize=4,
+                alpha=0.7,
+            )
+            turned = max((len(name) for name in names), default=0) * len(names) > 24
+            panel.set_xticks(range(len(names)), names, rotation=30 if turned else 0, ha="right" if turned else "center")
+            panel.set_xlim(-0.5, len(names) - 0.5)
+        panel.set_xlabel(key)
+    for panel in axes[len(dimensions) :]:
+        panel.set_visible(False)
+    for panel in axes[::columns]:
+        panel.set_ylabel(metric)
+    return figure
+
+
+@styled
+def importance(shares: Mapping[str, float], metric: str) -> Figure:
+    """Share of the objective's variation that each dimension explains (fANOVA, Hutter 2014)."""
+    figure, axes = _labelled(len(shares), 6.5)
+    names = list(shares)
+    axes.barh(range(len(names)), [shares[name] for name in names], color=BEST, height=0.6)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel(f"importance for {metric} (fANOVA, shares of 1)")
+    axes.set_xlim(0, 1)
+    return figure
+
+
+@styled
+def differences(comparisons: Sequence[tuple[Row, Mapping[str, Any]]], metric: str, baseline: Row) -> Figure:
+    """Paired difference of each configuration from the baseline, with its 95 % BCa interval."""
+    shown = list(comparisons)[:MOST]
+    figure, axes = _labelled(len(shown))
+    axes.axvline(0, color=BASELINE, linewidth=1, linestyle="--")
+    for y, (_, found) in enumerate(shown):
+        claimed = found["verdict"] in {"better", "worse"}
+        colour = (BEST if found["verdict"] == "better" else BAD) if claimed else "0.35"
+        if found["n"] > 1:
+            axes.plot([found["low"], found["high"]], [y, y], color=colour, linewidth=1.6)
+        axes.plot(found["mean"], y, "o", color=colour, markersize=6, fillstyle="full" if claimed else "none")
+    *labels, from_label = short_labels([*(row for row, _ in shown), baseline])
+    axes.set_yticks(range(len(shown)), labels)
+    n = int(min((found["n"] for _, found in shown), default=0))
+    axes.set_xlabel(
+        f"difference in {metric} from {from_label}\n(mean over {n} paired seeds and 95 % BCa interval; full: significant)"
+    )
+    return figure
+
+
+@styled
+def pareto(rows: Sequence[Row], front: Sequence[Row], metrics: Sequence[str]) -> Figure:
+    """Two objectives against each other; the front joined by a line."""
+    x, y = metrics[:2]
+    figure, (axes,) = grid(1, 1, 6.0, 4.2)
+    done = [row for row in rows if x in row["values"]]
+    axes.plot(
+        [row["values"][x] for row in done], [row["values"][y] for row in done], "o", color=PLAIN, label="dominated"
+    )
+    ordered = sorted(front, key=lambda row: row["values"][x])
+    axes.plot(
+        [row["values"][x] for row in ordered],
+        [row["values"][y] for row in ordered],
+        "o-",
+        color=BEST,
+        label="Pareto front",
+    )
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.legend(loc="best")
+    return figure
