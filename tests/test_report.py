@@ -104,7 +104,7 @@ def test_the_page_says_what_happened(study):
 
 def test_comparisons_are_paired_and_adjusted(study):
     findings = report.read(study)
-    found = dict((row["number"], one) for row, one in report.compare(findings, "val/balanced_accuracy"))
+    found = {row["number"]: one for row, one in report.compare(findings, "val/balanced_accuracy")}
     one = found[1]
     assert one["mean"] == pytest.approx(0.008)  # the width alone; the noise of the seeds cancels
     assert one["p"] == pytest.approx(2 / 2**SEEDS)

@@ -156,7 +156,7 @@ def differences(comparisons: Sequence[tuple[Row, Mapping[str, Any]]], metric: st
     axes.set_yticks(range(len(shown)), labels)
     n = int(min((found["n"] for _, found in shown), default=0))
     axes.set_xlabel(
-        f"difference in {metric} from {from_label}\n(mean over {n} paired seeds and 95 % BCa interval; full: significant)"
+        f"difference in {metric}\nfrom {from_label[:70]}\n(mean over {n} paired seeds and 95 % BCa interval; full: significant)"
     )
     return figure
 
