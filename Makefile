@@ -1,13 +1,15 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format bench ui clean-runs
+.PHONY: help setup demo test test-slow check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
+STUDIES ?= studies
+PLACES = runs_root=$(RUNS) hydra.sweeper.studies_root=$(STUDIES)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## make .venv with pinned versions; does nothing when it is up to date
 
@@ -41,6 +43,32 @@ bench: setup ## speed and memory, each ratio beside its limit
 
 ui: setup ## MLflow in the browser, http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri sqlite:///$(abspath $(RUNS))/mlflow.db
+
+sweep: setup ## NAME=dann_scale: run or go on with a study of sweeps/ (ARGS="key=value ...")
+	$(BIN)/python -m src.run --config-dir sweeps -cn $(NAME) $(PLACES) $(ARGS)
+
+plan: setup ## NAME=dann_scale: what the study would run and how long it should take; runs nothing
+	$(BIN)/python -m src.run --config-dir sweeps -cn $(NAME) $(PLACES) hydra.sweeper.plan=true $(ARGS)
+
+status: setup ## how the studies stand (NAME=... : one of them)
+	$(BIN)/python -m src.status $(NAME) studies_root=$(STUDIES)
+
+report: setup ## NAME=dann_scale: tables and figures of a study
+	$(BIN)/python -m src.report $(NAME) studies_root=$(STUDIES)
+
+reproduce: setup ## every reproduce-* target, then one page of all claims (QUICK=1: reduced, SMOKE=1: a minute each)
+	set -e; for target in $$(grep -oE '^reproduce-[a-z-]+' Makefile); do $(MAKE) $$target; done
+	$(BIN)/python -m src.claims studies_root=$(STUDIES)
+
+QUICK_dann_scale = dataset.events=2000 trainer.epochs=6 strategy.scale=0.1,0.5,1 hydra.sweeper.seeds=[0,1,2]
+QUICK_class_weights = imbalance_strategy.weights=inverse,[1,2,4],[1,4,40] hydra.sweeper.seeds=[0,1,2]
+QUICK_compare_strategies = strategy=erm imbalance_strategy=none,class_weights noise_model.rate=0.0,0.4
+
+reproduce-sweeps: setup ## the first three sweeps and their reports
+	set -e; for name in $(if $(SMOKE),class_weights,class_weights compare_strategies dann_scale); do \
+	  $(MAKE) sweep NAME=$$name ARGS="$(if $(SMOKE),$(QUICK_class_weights) trainer.epochs=5,$(if $(QUICK),$$(sed -n "s/^QUICK_$$name = //p" Makefile))) $(ARGS)"; \
+	  $(MAKE) report NAME=$$name; \
+	done
 
 clean-runs: setup ## what would be deleted of unfinished runs; YES=1 deletes it
 	$(BIN)/python -m src.runs clean runs_root=$(RUNS) $(if $(YES),--yes)

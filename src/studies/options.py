@@ -85,6 +85,7 @@ class Options(Component):
         baseline: bool | dict[str, Any] = False,
         objectives: dict[str, Direction],
         constraints: list[str],
+        claims: list[dict[str, Any]] | None = None,
         oracle: bool = False,
         aggregate: Literal["mean", "median", "iqm"] = "mean",
         sampler: dict[str, Any],
@@ -111,6 +112,10 @@ class Options(Component):
         self.oracle, self.retries, self.halve_batch = oracle, retries, halve_batch
         self.sampler, self.pruner, self.budget = Sampler(**sampler), Pruner(**pruner), Budget(**budget)
         self.workers, self.workers_per_gpu, self.storage = workers, workers_per_gpu, storage
+        for claim in claims or ():
+            if set(claim) != {"claim", "metric", "better", "than"}:
+                raise ValueError(f"claims: {claim}: give claim, metric, better and than")
+        self.claims = claims or []
         self.winners, self.plan, self.adopt = winners, plan, adopt
         if self.pruner.name != "none" and len(objectives) > 1:
             raise ValueError(

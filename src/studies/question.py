@@ -86,7 +86,7 @@ class Question:
         options, base = self.options, self.base
         return {
             "objectives": self.objectives, "oracle": options.oracle, "aggregate": options.aggregate,
-            "sampler": options.sampler.name, "sampler_seed": options.sampler.seed, "pruner": options.pruner.name,
+            "claims": options.claims, "sampler": options.sampler.name, "sampler_seed": options.sampler.seed, "pruner": options.pruner.name,
             "epochs": base.trainer.epochs, "code": provenance.code_hash(base.code),
             "runs_root": str(Path(base.runs_root).absolute()), "machine": provenance.machine(),
             "tracking": {**base.tracking, "uri": base.tracking.uri and provenance.mask(base.tracking.uri)},

@@ -348,7 +348,7 @@ def _manifest(
             "(hydra.sweeper.study=...), or hydra.sweeper.adopt=true to go on: finished runs that still fit are reused"
         )
     if not (differing or more or fewer):
-        return {**old, "machine": fresh["machine"]}
+        return {**old, "machine": fresh["machine"], "claims": fresh["claims"]}
     again = {"at": now(), "changed": [*differing, *(["seeds"] if more or fewer else [])]}
     fitting = _still_fit(folder, space, first) if old["sampler"] not in NUMBERED else []
     _archive(folder, old["generation"])

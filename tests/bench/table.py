@@ -29,12 +29,14 @@ class Row:
 
     @property
     def limit(self) -> str:
+        if self.at_least is None and self.at_most is None:
+            return "reported"
         return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
 
     def __str__(self) -> str:
         spread = f"{min(self.values):.3g} to {max(self.values):.3g}"
         verdict = "kept" if self.kept else "MISSED"
-        return f"| {self.name} | {self.median:.3g} {self.unit} | {self.limit} {self.unit} | {verdict} | {len(self.values)} | {spread} |"
+        return f"| {self.name} | {self.median:.3g} {self.unit} | {self.limit}{f' {self.unit}' if self.limit != 'reported' else ''} | {verdict} | {len(self.values)} | {spread} |"
 
 
 HEADER = "| what | median | limit | | n | range |\n|---|---|---|---|---|---|"
