@@ -120,6 +120,8 @@ class Checker:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Any, list[str]]] = {}
+        self._seen: dict[int, tuple[Any, tuple[Any, list[str]]]] = {}
+        """id of a section → (the section, so that its id stays its own; what is known of it)."""
 
     def parts(self, config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The parts of a configuration and every mistake in it."""
@@ -138,6 +140,11 @@ class Checker:
         return parts, problems
 
     def _once(self, section: str, node: Any, sections: dict[str, Any]) -> tuple[Any, list[str]]:
+        if id(node) not in self._seen:
+            self._seen[id(node)] = node, self._checked(section, node, sections)
+        return self._seen[id(node)][1]
+
+    def _checked(self, section: str, node: Any, sections: dict[str, Any]) -> tuple[Any, list[str]]:
         key = f"{section} {json.dumps(node, sort_keys=True, default=str)}"
         if key not in self._known:
             problems: list[str] = []

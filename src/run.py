@@ -6,6 +6,7 @@ imported when a job really starts.
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Callable
@@ -58,11 +59,13 @@ def run_or_explain(cfg: DictConfig) -> float:
 
 def unknown_sweep(arguments: list[str]) -> str | None:
     """The complaint about `--config-dir sweeps -cn NAME` if there is no such file."""
-    pairs = dict(zip(arguments, arguments[1:], strict=False))
+    pairs = dict(itertools.pairwise(arguments))
     folder, name = pairs.get("--config-dir") or pairs.get("-cd"), pairs.get("--config-name") or pairs.get("-cn")
     if not folder or not name or (Path(folder) / f"{name}.yaml").exists() or (CONF / f"{name}.yaml").exists():
         return None
-    return f"{folder}/{name}.yaml: no such sweep{did_you_mean(name, [path.stem for path in Path(folder).glob('*.yaml')])}"
+    return (
+        f"{folder}/{name}.yaml: no such sweep{did_you_mean(name, [path.stem for path in Path(folder).glob('*.yaml')])}"
+    )
 
 
 def main() -> None:

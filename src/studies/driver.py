@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import logging
 import os
 import sys
@@ -36,8 +37,7 @@ def sweep(given: dict[str, Any], arguments: list[str], composer: Any) -> int:
     try:
         with _console():
             question = understand(given, arguments, composer)
-            is_group = functools.cache(lambda key: bool(composer.options(key)))
-            configurations = plan.Configurations(question.space, question.fixed, composer.compose, is_group)
+            configurations = _configurations(question, composer)
             plan.validate(configurations)
             if question.options.plan:
                 _print_plan(question, configurations, composer)
@@ -69,21 +69,34 @@ def _console() -> Iterator[None]:
         log.removeHandler(handler)
 
 
+def _configurations(question: Question, composer: Any) -> plan.Configurations:
+    is_group = functools.cache(lambda key: bool(composer.options(key)))
+    return plan.Configurations(question.space, question.fixed, composer.compose, is_group)
+
+
+def _foretell(question: Question, composer: Any) -> None:
+    """Say what of a new study is done already, and why the rest is not."""
+    found = _plan(question, _configurations(question, composer))
+    for line in found.lines(_workers(question, composer))[1:] if found.cached or len(found.misses) > 1 else ():
+        log.info("%s", line)
+
+
 def _print_plan(question: Question, configurations: plan.Configurations, composer: Any) -> None:
-    count = question.trials
-    done = plan.Done.read(Path(question.base.runs_root))
-    sampler = question.options.sampler
-    points: Iterator[Any] = iter(())
-    if sampler.name in NUMBERED:
-        numbered = Numbered(sampler, question.space)
-        points = (numbered.point(number) for number in range(min(count, question.size)))
-    found = plan.make_plan(
-        configurations, points, count, question.seeds, done, provenance.code_hash(question.base.code)
-    )
+    found = _plan(question, configurations)
     for dimension in question.space.dimensions:
         log.info("  %s", describe_dimension(dimension.described()))
     for line in found.lines(_workers(question, composer)):
         log.info("%s", line)
+
+
+def _plan(question: Question, configurations: plan.Configurations) -> plan.Plan:
+    done, count, sampler = plan.Done.read(Path(question.base.runs_root)), question.trials, question.options.sampler
+    known: Iterator[dict[str, Any]] = (configurations.of(entry["overrides"]) for entry in question.first)
+    if sampler.name in NUMBERED:
+        numbered = Numbered(sampler, question.space, [tuple(entry["overrides"]) for entry in question.first])
+        rest = (configurations.at(numbered.point(number)) for number in range(count - len(question.first)))
+        known = itertools.chain(known, rest)
+    return plan.make_plan(known, count, question.seeds, done, provenance.code_hash(question.base.code))
 
 
 def describe_dimension(described: dict[str, Any]) -> str:
@@ -110,6 +123,8 @@ def _run(question: Question, composer: Any) -> int:
              plan.counted(len(question.seeds), "seed"), study.total * len(question.seeds), options.sampler.name,
              study.folder)  # fmt: skip
     if not study.complete():
+        if not study.begun:
+            _foretell(question, composer)
         tracking.prepare(mirror, root)
         try:
             with Live(study.folder):
@@ -173,15 +188,17 @@ def _workers(question: Question, composer: Any) -> int:
             f"hydra/launcher={composer.launcher}: say how many workers to submit, hydra.sweeper.workers=..."
         )
     gpus = _gpus(question)
-    return gpus * options.workers_per_gpu if gpus else max(1, (os.cpu_count() or 1) // threads)
+    return len(gpus) * options.workers_per_gpu if gpus else max(1, (os.cpu_count() or 1) // threads)
 
 
-def _gpus(question: Question) -> int:
+def _gpus(question: Question) -> tuple[str, ...]:
+    """What CUDA_VISIBLE_DEVICES may name, if the study runs on GPUs."""
     if not str(question.base.trainer.device).startswith(("auto", "cuda")):
-        return 0
+        return ()
     import torch
 
-    return torch.cuda.device_count()
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return tuple(named or map(str, range(torch.cuda.device_count())))[: torch.cuda.device_count()]
 
 
 def _showcase(folder: Path, result: dict[str, Any], mirror: tracking.Tracking, root: Path) -> None:

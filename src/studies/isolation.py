@@ -65,7 +65,7 @@ def run_isolated(
     If this process is interrupted, so is the run: it gets the time to leave its true status behind.
     """
     ours, theirs = _context().Pipe()
-    process = _context().Process(target=target or child, args=(config, theirs), daemon=False)
+    process = _context().Process(target=_begin, args=(target or child, _visible(), config, theirs), daemon=False)
     with _without_terminal_signals():
         process.start()
     theirs.close()
@@ -130,7 +130,21 @@ def _without_terminal_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _visible() -> dict[str, str]:
+    return {key: os.environ[key] for key in ("CUDA_VISIBLE_DEVICES",) if key in os.environ}
+
+
 # --- in the child ---
+
+
+def _begin(
+    target: Callable[[dict[str, Any], Connection], None],
+    visible: dict[str, str],
+    config: dict[str, Any],
+    pipe: Connection,
+) -> None:
+    os.environ.update(visible)  # the server was started with those of its first worker
+    target(config, pipe)
 
 
 def child(config: dict[str, Any], pipe: Connection) -> None:

@@ -6,6 +6,8 @@ constructed once per distinct set of its options, so that ten thousand points ta
 
 from __future__ import annotations
 
+import functools
+import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,11 @@ from src.studies.space import Point, Space
 Compose = Callable[[list[str]], tuple[DictConfig, Mapping[str, str]]]
 MOST = 100_000  # points checked one by one; of larger spaces every value of every dimension
 SHOWN = 5  # examples of a mistake
+LINK = re.compile(r"\$\{(\w[\w.]*)\}")
+LATEST = 30  # finished runs among which the nearest is looked for
+OTHER_CODE = "this configuration was run by other code (code=any would reuse it)"
+NEW = "no run of this configuration"
+FEW = 6  # differing keys that are worth naming
 
 
 class Configurations:
@@ -32,25 +39,34 @@ class Configurations:
     def __init__(self, space: Space, fixed: Sequence[str], compose: Compose, is_group: Callable[[str], bool]) -> None:
         self.space, self.fixed, self.compose = space, list(fixed), compose
         self._groups = {key for key in space.keys if is_group(key)}
-        self._composed: dict[tuple[str, ...], dict[str, Any]] = {}
-        self._linked: dict[tuple[str, ...], bool] = {}
+        self._composed: dict[tuple[str, ...], _Composed] = {}
 
     def at(self, point: Point) -> dict[str, Any]:
         """The plain configuration at a point. Raises ValueError where it cannot be composed."""
         overrides = self.space.overrides(point)
         chosen = tuple(text for text in overrides if text.partition("=")[0] in self._groups)
         if chosen not in self._composed:
-            self._compose(chosen)
-        if self._linked[chosen]:
-            return self._plain(self.compose([*self.fixed, *overrides])[0])
-        return _with(self._composed[chosen], dict(self._scalars(point)))
+            self._composed[chosen] = self._compose(chosen)
+        composed = self._composed[chosen]
+        if composed.tangled:
+            return self.of(overrides)
+        return composed.with_scalars(dict(self._scalars(point)))
 
-    def _compose(self, chosen: tuple[str, ...]) -> None:
+    def of(self, overrides: list[str]) -> dict[str, Any]:
+        """The plain configuration that these overrides give."""
+        return self._plain(self.compose([*self.fixed, *overrides])[0])
+
+    def _compose(self, chosen: tuple[str, ...]) -> _Composed:
         config, _ = self.compose([*self.fixed, *chosen])
-        raw = OmegaConf.to_container(config, resolve=False)
-        texts = [text for text in _strings(raw) if "${" in text]
-        self._linked[chosen] = any(key in text for text in texts for key in self.space.keys - self._groups)
-        self._composed[chosen] = self._plain(config)
+        varied = self.space.keys - self._groups
+        links, tangled = {}, False
+        for key, text in _texts(OmegaConf.to_container(config, resolve=False)):
+            simple = LINK.fullmatch(text)
+            if simple:
+                links[key] = simple[1]
+            elif "${." in text or ("${" in text and any(name in text for name in varied)):
+                tangled = True
+        return _Composed(self._plain(config), links, tangled)
 
     def _plain(self, config: DictConfig) -> dict[str, Any]:
         try:
@@ -67,11 +83,33 @@ class Configurations:
                     yield key, one
 
 
-def _strings(node: Any) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Composed:
+    """A composed configuration into which scalars can be put."""
+
+    config: dict[str, Any]
+    links: dict[str, str]
+    """Keys that repeat another key's value (`${other}`)."""
+    tangled: bool
+    """An interpolation makes more of a varied key than its value: compose every point."""
+
+    def with_scalars(self, scalars: Mapping[str, Any]) -> dict[str, Any]:
+        changes = dict(scalars)
+        for key, source in self.links.items():
+            while source in self.links and source not in scalars:
+                source = self.links[source]
+            if source in scalars and key not in scalars:
+                changes[key] = scalars[source]
+        return _with(self.config, changes)
+
+
+def _texts(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted key, text) of every text in a configuration."""
     if isinstance(node, str):
-        yield node
-    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from _strings(child)
+        yield prefix, node
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in children:
+        yield from _texts(child, f"{prefix}.{key}" if prefix else str(key))
 
 
 def _with(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +137,7 @@ def validate(configurations: Configurations) -> None:
         checked += 1
         try:
             config = configurations.at(point)
-            found = checker.parts({**config, "trainer": dict(config.get("trainer") or {})})[1]
+            found = checker.parts(config)[1]
         except ValueError as error:
             found = [str(error)]
         for problem in found:
@@ -137,7 +175,7 @@ def _one_by_one(space: Space) -> Iterator[Point]:
 # --- what is done already ---
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Done:
     """Finished runs of a folder, by the key of their configuration."""
 
@@ -159,11 +197,30 @@ class Done:
         if fitting:
             return Path(fitting[-1]["folder"]), ""
         if same:
-            return (
-                None,
-                f"{Path(same[-1]['folder']).name} has this configuration, but was run by other code (code=any would reuse it)",
-            )
-        return None, "no run of this configuration"
+            return None, OTHER_CODE
+        return None, NEW
+
+    def nearest(self, config: Mapping[str, Any]) -> str:
+        """What distinguishes the configuration from the most similar of the latest finished runs."""
+        mine = provenance.identity(config, "", "")
+        nearest: tuple[list[str], str] | None = None
+        for identity, name in self._latest():
+            keys = provenance.differing_keys(mine, identity)
+            if nearest is None or len(keys) < len(nearest[0]):
+                nearest = keys, name
+        if nearest is None or len(nearest[0]) > FEW:
+            return ""
+        return f" (nearest to the first of them: {nearest[1]}, which differs in {', '.join(nearest[0])})"
+
+    @functools.lru_cache(maxsize=1)  # noqa: B019  one object a command
+    def _latest(self) -> list[tuple[dict[str, Any], str]]:
+        records = [record for same in self.by_key.values() for record in same]
+        records.sort(key=lambda record: record["created"], reverse=True)
+        found = []
+        for record in records[:LATEST]:
+            config: Any = OmegaConf.to_container(OmegaConf.load(Path(record["folder"]) / "config.yaml"))
+            found.append((provenance.identity(config, "", ""), Path(record["folder"]).name))
+        return found
 
 
 @dataclass(frozen=True)
@@ -198,27 +255,27 @@ class Plan:
         ]
 
 
-def make_plan(
-    configurations: Configurations, points: Iterator[Point], count: int, seeds: Sequence[int], done: Done, code: str
-) -> Plan:
-    """Look every run up. Points that results will choose cannot be known: they count as to be run."""
+def make_plan(known: Iterator[dict[str, Any]], count: int, seeds: Sequence[int], done: Done, code: str) -> Plan:
+    """Look every run of the known configurations up; those that results will choose count as to be run."""
     misses: dict[str, int] = {}
-    cached = known = 0
+    cached = looked_up = 0
     example: dict[str, Any] | None = None
-    for point in points if done.by_key else ():
-        config = configurations.at(point)
-        known += 1
+    nearest: str | None = None
+    for config in known if done.by_key else ():
+        looked_up += 1
         example = example or config
         for seed in seeds:
             folder, reason = done.lookup({**config, "seed": seed}, code)
             cached += folder is not None
             if folder is None:
                 misses[reason] = misses.get(reason, 0) + 1
-    rest = (count - known) * len(seeds)
+                if reason == NEW and nearest is None:
+                    nearest = done.nearest({**config, "seed": seed})
+    rest = (count - looked_up) * len(seeds)
     if rest:
         misses["no finished run to reuse" if not done.by_key else "chosen by the sampler"] = rest
-    example = example or configurations.at(next(configurations.space.points()))
-    one = expected_seconds(example, done)
+    misses = {reason + (nearest or "") * (reason == NEW): number for reason, number in misses.items()}
+    one = expected_seconds(example, done) if example else None
     return Plan(count, len(seeds), cached, misses, None if one is None else one * (count * len(seeds) - cached))
 
 

@@ -123,6 +123,11 @@ class Study:
         """Unfinished trials that a living worker holds."""
         return [number for number in self.unfinished() if alive(self.trial_folder(number))]
 
+    @property
+    def begun(self) -> bool:
+        """Whether any trial has."""
+        return self.trial_folder(0).exists()
+
     def free(self) -> bool:
         """Whether there is a trial that a worker could take."""
         return bool(set(self.unfinished()) - set(self.busy())) or self._count < self.total

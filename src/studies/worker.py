@@ -52,7 +52,8 @@ class Assignment:
     deadline: float | None
     """Time (of the clock) after which nothing is begun and what runs is stopped, to be continued some day."""
     per_gpu: int
-    gpus: int
+    gpus: tuple[str, ...]
+    """Names of the GPUs of this machine, shared out among the workers; Slurm shares its own."""
     parent: str | None
     """MLflow run of the study."""
 
@@ -310,7 +311,7 @@ def _note_attempt(folder: Path, seed: int, before: int, ending: Ending) -> int:
 def work(assignment: Assignment, compose: Callable[[list[str]], tuple[DictConfig, Any]], index: int) -> None:
     """Run worker number `index`; called by the launcher, wherever that is."""
     if assignment.gpus and "SLURM_JOB_ID" not in os.environ:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(index // assignment.per_gpu % assignment.gpus)
+        os.environ["CUDA_VISIBLE_DEVICES"] = assignment.gpus[index // assignment.per_gpu % len(assignment.gpus)]
     start_server()
     with _ending_on_term(), _heard(assignment.study):
         Worker(assignment, compose).work()

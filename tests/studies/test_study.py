@@ -398,7 +398,8 @@ def test_a_plan_runs_nothing(sweep, folder, tmp_path, capsys):
     assert sweep(plan=True) == 0
     said = capsys.readouterr().out
     assert "6 configurations × 3 seeds = 18 runs; 3 done already" in said
-    assert "15 to run" in said
+    assert "15 to run: no run of this configuration (nearest to the first of them: fake-" in said
+    assert "differs in optimizer.weight_decay)" in said or "differs in optimizer.lr, schedule.max_lr)" in said
     assert "optimizer.lr: 0.1, 0.2, 0.4" in said
     assert not folder.exists()
 
@@ -430,3 +431,71 @@ def test_a_trial_whose_worker_died_is_taken_up(tmp_path, options, arguments):
     assert (again.number, again.fresh) == (0, False)
     with pytest.raises((UserError, KeyError)):
         one.record(first, {"status": "finished", "values": {}})
+
+
+def test_composing_once_a_group_gives_what_composing_every_point_gives():
+    """onecycle's max_lr repeats optimizer.lr."""
+    from src.studies import plan, space
+
+    spec = {"optimizer": "adam,sgd", "optimizer.lr": "0.1,0.2", "model": "mlr,lenet", "schedule": "none,onecycle"}
+    hydra = HydraHere()
+    found = space.read(spec, hydra.parse)
+    quick = plan.Configurations(found, ["dataset=digits"], hydra.compose, lambda key: bool(hydra.options(key)))
+    for point in found.points():
+        assert quick.at(point) == quick.of(found.overrides(point))
+    assert len(quick._composed) == 8
+
+
+def test_out_of_memory_halves_the_batch_if_asked(sweep, folder):
+    from src.studies.isolation import Ending
+
+    sizes = []
+
+    class Tight(Fake):
+        def __call__(self, config, on_epoch, told):
+            sizes.append(config["trainer"]["batch_size"])
+            if sizes[-1] > 16:
+                return Ending("memory", "CUDA out of memory")
+            return super().__call__(config, on_epoch, told)
+
+    assert (
+        sweep(Here(Tight(score)), space={"optimizer.lr": "0.1"}, more=["++optimizer.weight_decay=0"], halve_batch=True)
+        == 0
+    )
+    assert sizes == [64, 32, 16] * 3
+    run = results(folder)["optimizer.lr=0.1"]["seeds"]["0"]["run"]
+    config = (folder.parents[1] / "runs" / run / "config.yaml").read_text()
+    assert "batch_size: 16" in config, "recorded as what it was"
+
+
+def test_out_of_memory_is_a_failure_if_not(sweep, folder):
+    from src.studies.isolation import Ending
+
+    assert sweep(Here(lambda *_: Ending("memory", "CUDA out of memory"))) == 1
+    assert all("CUDA out of memory" in result["reason"] for result in results(folder).values())
+
+
+def test_a_full_disk_is_a_sentence_and_nothing_finished_is_lost(sweep, folder, monkeypatch, capsys):
+    import errno
+    import os
+
+    real, left = os.fsync, [60]
+
+    def full(handle):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(handle)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        assert sweep() == 2
+    said = capsys.readouterr()
+    assert "No space left on device" in said.err
+    assert "Traceback" not in said.err + said.out
+    before = results(folder)
+    assert 0 < len(before) < 6
+    assert sweep() == 0
+    after = results(folder)
+    assert len(after) == 6
+    assert {label: after[label] for label in before} == before
