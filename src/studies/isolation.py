@@ -26,8 +26,8 @@ PATIENCE = 20.0  # seconds for a process to say its last words after TERM
 Answer = Literal["go", "prune", "stop"]
 OnEpoch = Callable[[Path, int, dict[str, float]], Answer]
 """(run folder, epoch, metrics) → whether to go on."""
-Told = Callable[[Path, bool], None]
-"""(run folder, whether the run has ended): called after every epoch, every second, and at the end."""
+Told = Callable[[Path | None, bool], None]
+"""(run folder once it is known, whether the run has ended): called after every epoch, every second, and at the end."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ def run_isolated(
     try:
         while ending is None:
             if not wait([ours], timeout=1.0):
-                if folder is not None:
-                    told(folder, False)
+                told(folder, False)
                 continue
             try:
                 message = ours.recv()

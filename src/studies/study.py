@@ -62,6 +62,10 @@ class Study:
         self._beat = 0.0
         self._optuna: optuna.Study | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Workers elsewhere, and a worker's later lives, open the study anew."""
+        return Study, (self.folder, self.manifest, self.space, self.storage)
+
     @property
     def name(self) -> str:
         return str(self.manifest["name"])

@@ -185,10 +185,10 @@ class Worker:
                 return "stop"
             return "prune" if watch and self._unpromising(claim, epoch, metrics) else "go"
 
-        def told(folder: Path, ended: bool = False) -> None:
+        def told(folder: Path | None, ended: bool) -> None:
             nonlocal last
             self.study.beat()
-            if ended or time.monotonic() - last > MIRROR:
+            if folder is not None and (ended or time.monotonic() - last > MIRROR):
                 self.study.link(claim, config.seed, folder)
                 tracking.sync(folder, mirror, parent)
                 last = time.monotonic()

@@ -117,6 +117,14 @@ def test_requeued_on_slurm_it_goes_on_where_it_was(plain, slurm, tmp_path):
     assert len(list((tmp_path / "studies/s/workers").glob("*.log"))) >= 3, "a worker for each life"
 
 
+def test_at_its_time_limit_slurm_queues_a_worker_again(plain, slurm, tmp_path):
+    """A limit of 1 min with a warning 50 s before: every life lasts about 10 s."""
+    limit = ["hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=50"]
+    assert start(tmp_path, *ON_SLURM[:2], *limit, "hydra.sweeper.workers=1", **slurm).wait(500) == 0
+    assert values(tmp_path) == plain
+    assert len(list((tmp_path / "studies/s/workers").glob("*.log"))) >= 2, "a worker for each life"
+
+
 def test_against_postgresql(plain, postgresql, tmp_path):
     storage = postgresql.replace("optuna@", "optuna:not-checked@")
     assert start(tmp_path, f"hydra.sweeper.storage={storage}").wait(300) == 0

@@ -1,6 +1,7 @@
 """The study folder: claims, damage, growth, refusals; with runs that only pretend to train."""
 
 import json
+import pickle
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -427,6 +428,7 @@ def test_a_trial_whose_worker_died_is_taken_up(tmp_path, options, arguments):
     assert (first.number, second.number) == (0, 1)
     assert other.busy() == [0, 1]
     one.release(first)
+    assert pickle.loads(pickle.dumps(one)).busy() == [1], "a worker that Slurm queues again is pickled while it works"
     again = other.claim()
     assert (again.number, again.fresh) == (0, False)
     with pytest.raises((UserError, KeyError)):
