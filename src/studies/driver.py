@@ -144,9 +144,10 @@ def _train(study: Study, question: Question, composer: Any, mirror: tracking.Tra
     options = question.options
     deadline = time.time() + options.budget.hours * 3600 if options.budget.hours else None
     params = {key: str(value) for key, value in study.manifest["question"].items() if not key.startswith("config.")}
-    parent = tracking.open_group(
-        study.folder, mirror, root, study.name, study.manifest["id"], params, parent=None, fresh=False
-    )
+    with locked(study.folder / ".mlflow.lock"):  # one run of the study, however many drivers
+        parent = tracking.open_group(
+            study.folder, mirror, root, study.name, study.manifest["id"], params, parent=None, fresh=False
+        )
     workers = _workers(question, composer)
     assignment = worker.Assignment(
         study, tuple(question.fixed), tuple(options.constraints), options.pruner, options.retries, options.halve_batch,

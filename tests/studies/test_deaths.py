@@ -31,9 +31,11 @@ class Dying(HydraHere):
 
 
 def mlflow_runs(root):
-    """Name → status of all that MLflow knows, and the number of points of each step of the runs' metric."""
+    """Name → status of all that MLflow knows; nothing is there twice."""
     client, experiment = tracking._open(f"sqlite:///{root / 'mlflow.db'}", "kilter", root)
-    return {run.info.run_name: run.info.status for run in client.search_runs([experiment], max_results=1000)}
+    found = client.search_runs([experiment], max_results=1000)
+    assert len({run.info.run_name for run in found}) == len(found)
+    return {run.info.run_name: run.info.status for run in found}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -153,36 +155,62 @@ def test_status_is_true_after_the_driver_ends(number, launcher, tmp_path):
     assert set(mlflow_runs(tmp_path / "runs").values()) == {"KILLED"}
 
 
+DRAWN = {
+    "grid": [],
+    "random": ["hydra.sweeper.sampler.name=random", "hydra.sweeper.budget.trials=8"],
+    "tpe": ["hydra.sweeper.sampler.name=tpe", "hydra.sweeper.budget.trials=8"],
+}
+
+
+def labels(root):
+    return [trial["label"] for trial, _ in overview.Overview(root / "studies" / "s").results]
+
+
 @pytest.mark.slow
 def test_killed_at_random_instants_it_ends_as_if_nothing_had_happened(tmp_path):
-    """56 kills with SIGKILL: of the driver (basic), and of any process there is (joblib)."""
-    space = ["optimizer.lr=0.001,0.01,0.03,0.1", "optimizer.weight_decay=0,0.01", "seed=0,1,2"]
-    quiet = "tracking.enabled=false"
+    """56 kills with SIGKILL: of the driver (basic), and of any process there is (joblib); three samplers."""
+    space = [
+        "optimizer.lr=0.001,0.01,0.03,0.1",
+        "optimizer.weight_decay=0,0.01",
+        "seed=0,1,2",
+        "tracking.enabled=false",
+    ]
     calm = tmp_path / "calm"
     calm.mkdir()
-    assert started(calm, *space, quiet).wait(300) == 0
+    assert started(calm, *space).wait(300) == 0
     expected = values(calm)
     assert len(expected) == 24
+    drawn = tmp_path / "drawn"
+    drawn.mkdir()
+    assert started(drawn, *space, *DRAWN["random"]).wait(300) == 0
+    order = {"grid": labels(calm), "random": labels(drawn)}
     draws, kills, attempt = random.Random(20261121), 0, 0
     while kills < 56:
         attempt += 1
-        root, launcher = tmp_path / f"storm-{attempt}", ("basic", "joblib")[attempt % 2]
+        root, launcher, sampler = (
+            tmp_path / f"storm-{attempt}",
+            ("basic", "joblib")[attempt % 2],
+            list(DRAWN)[attempt % 3],
+        )
         root.mkdir()
+        command = [*space, *DRAWN[sampler], f"hydra/launcher={launcher}"]
         for _ in range(14):
-            process = started(root, *space, quiet, f"hydra/launcher={launcher}")
+            process = started(root, *command)
             try:
                 process.wait(draws.uniform(2.0, 8.0))
             except subprocess.TimeoutExpired:
                 victims = [process.pid, *(children(process.pid) if launcher == "joblib" else [])]
-                victim = draws.choice(victims)
-                os.kill(victim, signal.SIGKILL)
+                os.kill(draws.choice(victims), signal.SIGKILL)
                 kills += 1
                 process.wait(120)
             if process.returncode == 0:
                 break
-        assert started(root, *space, quiet, f"hydra/launcher={launcher}").wait(300) == 0
-        assert values(root) == expected
-        assert len(run_folders(root / "runs")) == 24, "each (configuration, seed) once"
+        assert started(root, *command).wait(300) == 0
+        found = values(root)
+        assert found == {key: expected[key] for key in found}, "every (configuration, seed) as if nothing had happened"
+        assert len(labels(root)) == 8
+        assert labels(root) == order.get(sampler, labels(root)), "and the whole set where numbers decide it"
+        assert len(run_folders(root / "runs")) == len(found), "each (configuration, seed) once"
         shutil.rmtree(root)
 
 
