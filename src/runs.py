@@ -172,6 +172,8 @@ class Run:
                 raise
         finally:
             self._stop.set()
+            if self._lease is not None:  # its last words could not be written: the folder is free all the same
+                self._lease.release()
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
 

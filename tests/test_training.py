@@ -100,10 +100,10 @@ def test_divergence_is_a_sentence_and_the_run_failed(train, tmp_path):
 
 def test_an_unreported_score_names_those_reported(train):
     with pytest.raises(
-        UserError, match="score=val/balanced_acuracy: this run does not report it; did you mean 'val/balanced_accuracy'"
+        UserError, match="score=val/balanced_acuracy: runs do not report it; did you mean 'val/balanced_accuracy'"
     ):
         train("dataset=digits", "model=mlr", "score=val/balanced_acuracy")
-    with pytest.raises(UserError, match=r"trainer\.monitor=val/nothing: this run does not report it"):
+    with pytest.raises(UserError, match="monitor=val/nothing: runs do not report it"):
         train("dataset=digits", "model=mlr", "trainer.monitor=val/nothing")
 
 

@@ -2,8 +2,20 @@
 
 import pytest
 from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
 from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+from hydra.version import VersionBase
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_new_process():
+    """Other tests have told Hydra which version to be compatible with."""
+    state = Singleton.get_state()
+    Singleton._instances.pop(VersionBase, None)
+    yield
+    Singleton.set_state(state)
+
 
 OURS = "hydra.sweeper._target_=hydra_plugins.kilter.optuna_sweeper.OptunaSweeper"
 
