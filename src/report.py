@@ -188,19 +188,28 @@ def markdown(findings: Findings, out: Path, figures: Sequence[str]) -> str:
     objectives = list(manifest["objectives"])
     how = f"{manifest['aggregate']} of the seeds"
     text += [f"## Configurations by {', '.join(objectives)} ({how}){findings.note}", ""]
-    text += ["Mean ± half-width of the 95 % t interval over seeds; the choice is made by these columns alone.", ""]
+    first = "" if manifest["aggregate"] == "mean" else f"The {how}, by which the choice is made; in brackets: "
+    text += [
+        f"{first}Mean ± half-width of the 95 % t interval over seeds; the choice is made by these columns alone.",
+        "",
+    ]
     header = ["#", "configuration", *objectives, "sd", "n", "", "runs (by seed)"]
     text += _markdown(header, (_configuration(findings, row, out) for row in findings.rows))
     text += _sealed_table(findings)
     for metric in (findings.objective, findings.sealed[0]):
         text += _comparison(findings, metric)
+    if "importance" not in figures:
+        text += [
+            "No importances: they need eight finished configurations and two things that varied in all of them.",
+            "",
+        ]
     text += [line for name in figures for line in (f"![{name}](figures/{name}.png)", "")]
     return "\n".join(text)
 
 
 def _configuration(findings: Findings, row: dict[str, Any], out: Path) -> list[str]:
     found = findings.metrics.get(row["number"], {})
-    objectives = [spread(list(found.get(name, {}).values())) for name in findings.overview.manifest["objectives"]]
+    objectives = [_objective(findings, row, name) for name in findings.overview.manifest["objectives"]]
     values = list(found.get(findings.objective, {}).values())
     sd = f"{summary(values)['sd']:.4f}" if len(values) > 1 else "-"
     label = f"`{row['label'] or 'defaults'}`"
@@ -213,6 +222,14 @@ def _configuration(findings: Findings, row: dict[str, Any], out: Path) -> list[s
         _marks(findings, row),
         _runs_of(findings, row, out),
     ]
+
+
+def _objective(findings: Findings, row: dict[str, Any], name: str) -> str:
+    """mean ± half-width, after the aggregate if that is another."""
+    shown = spread(list(findings.metrics.get(row["number"], {}).get(name, {}).values()))
+    if findings.overview.manifest["aggregate"] == "mean" or name not in row["values"]:
+        return shown
+    return f"{row['values'][name]:.4f} ({shown})"
 
 
 def _sealed_table(findings: Findings) -> list[str]:
@@ -279,7 +296,10 @@ def latex(findings: Findings) -> str:
             cells = [spread(list(found[name].values())).replace("±", r"$\pm$") for name in names]
             label = escape(row["label"] or "defaults") + (r" $\star$" if row["number"] in findings.chosen else "")
             lines.append(" & ".join([label, *cells, str(len(found[findings.objective]))]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    lines.append(r"\bottomrule")
+    if findings.note:
+        lines.append(rf"\multicolumn{{{len(names) + 2}}}{{l}}{{{escape(findings.note.removeprefix(' — '))}}} \\")
+    return "\n".join([*lines, r"\end{tabular}", ""])
 
 
 # --- figures ---
@@ -293,7 +313,9 @@ def figures(findings: Findings) -> Iterator[tuple[str, Figure]]:
     done = [row for row in findings.rows if row["values"]]
     n = len(manifest["seeds"])
     yield "configurations", draw.configurations(done, metric, n)
-    yield "sealed", draw.configurations(_with_sealed(findings, done), findings.sealed[0], n)
+    sealed = _with_sealed(findings, done)
+    if sealed:
+        yield "sealed", draw.configurations(sealed, findings.sealed[0], n)
     found = compare(findings, metric)
     if found:
         yield "differences", draw.differences(found, metric, findings.baseline or {})
@@ -374,7 +396,8 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         given = dict(argument.split("=", 1) for argument in arguments[1:] if "=" in argument)
-        unknown = [a for a in arguments[1:] if a.split("=")[0] not in {"metrics", "out", "studies_root"}]
+        known = {"metrics", "out", "studies_root"}
+        unknown = [a for a in arguments[1:] if "=" not in a or a.split("=")[0] not in known]
         if unknown:
             raise UserError(f"{unknown[0]}: unknown\n{USAGE}")
         folder = find_study(arguments[0], Path(given.get("studies_root", "studies")))

@@ -156,3 +156,39 @@ def test_mistakes_are_sentences(study, capsys):
         path.unlink()
     with pytest.raises(UserError, match="no configuration has finished yet"):
         report.read(study)
+
+
+def test_a_printed_latex_table_says_oracle(study):
+    manifest = json.loads((study / "manifest.json").read_text())
+    (study / "manifest.json").write_text(json.dumps({**manifest, "oracle": True}))
+    lines = (report.report(study) / "table.tex").read_text().splitlines()
+    assert any("ORACLE" in line and not line.startswith("%") for line in lines)
+
+
+def test_another_aggregate_stands_before_the_mean(study):
+    manifest = json.loads((study / "manifest.json").read_text())
+    (study / "manifest.json").write_text(json.dumps({**manifest, "aggregate": "median"}))
+    path = study / "trials" / "00005" / "result.json"
+    result = json.loads(path.read_text())
+    path.write_text(json.dumps({**result, "values": {"val/balanced_accuracy": 0.99}}))
+    text = (report.report(study) / "report.md").read_text()
+    assert "| 0.9900 (0.9159 ± " in text
+    assert "The median of the seeds, by which the choice is made" in text
+
+
+def test_without_sealed_metrics_there_is_no_figure_of_them(study):
+    for path in study.parents[1].glob("runs/*/metrics.json"):
+        kept = {name: x for name, x in json.loads(path.read_text()).items() if not name.startswith("test")}
+        path.write_text(json.dumps(kept))
+    assert not (report.report(study) / "figures" / "sealed.png").exists()
+
+
+def test_a_missing_importance_is_explained(study):
+    for number in range(4, 12):
+        (study / "trials" / f"{number:05d}" / "result.json").unlink(missing_ok=True)
+    assert "No importances" in (report.report(study) / "report.md").read_text()
+
+
+def test_an_argument_without_a_value_is_refused(study, capsys):
+    assert report.main(["made", "metrics", f"studies_root={study.parent}"]) == 2
+    assert "metrics: unknown" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,26 +14,30 @@ from src.evaluation.style import COLOURS, grid, styled
 
 MOST = 30  # configurations in one figure
 BEST, PLAIN, BASELINE, BAD = COLOURS[0], COLOURS[3], COLOURS[1], COLOURS[2]
+WORD = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^ "])+')  # of a label; quoted values may hold spaces
 Row = Mapping[str, Any]
 """A configuration: number, label, status, params, values (metric → number), summary, seeds, feasible, baseline."""
 
 
 def short_labels(rows: Sequence[Row]) -> list[str]:
     """Labels without the parts that all rows share; keys by their last word where that is unambiguous."""
-    parts = [row["label"].split(" ") if row["label"] else [] for row in rows]
+    parts = [WORD.findall(row["label"]) for row in rows]
     common = set.intersection(*(set(part) for part in parts)) if len(parts) > 1 else set()
     keys = {text.partition("=")[0] for part in parts for text in part}
     lasts = [key.rpartition(".")[2] for key in keys]
-    found = []
-    for part in parts:
-        words = []
-        for text in part:
-            key, _, value = text.partition("=")
-            last = key.rpartition(".")[2]
-            if text not in common:
-                words.append(f"{last if lasts.count(last) == 1 else key}={value[:24]}")
-        found.append(" ".join(words).replace("$", r"\$") or "defaults")
-    return found
+
+    def written(text: str, most: int) -> str:
+        key, _, value = text.partition("=")
+        last = key.rpartition(".")[2]
+        value = value if len(value) <= most else value[: most - 1] + "…"
+        return f"{last if lasts.count(last) == 1 else key}={value}"
+
+    def short(most: int) -> list[str]:
+        lines = [" ".join(written(text, most) for text in part if text not in common) for part in parts]
+        return [line.replace("$", r"\$") or "defaults" for line in lines]
+
+    found = short(24)
+    return found if len(set(found)) == len({tuple(part) for part in parts}) else short(1 << 20)
 
 
 def _labelled(n: int, width: float = 8.0) -> tuple[Figure, Any]:
@@ -47,9 +52,10 @@ def configurations(rows: Sequence[Row], metric: str, seeds: int) -> Figure:
     """Mean and 95 % interval of each configuration, its seeds as small dots, best first; the baseline as a line."""
     shown = [row for row in rows if metric in row["summary"]][:MOST]
     figure, axes = _labelled(len(shown))
+    best = next((row for row in shown if row["feasible"]), None)
     for y, row in enumerate(shown):
         found = row["summary"][metric]
-        colour = BASELINE if row["baseline"] else BEST if y == 0 else "0.35"
+        colour = BASELINE if row["baseline"] else BEST if row is best else "0.35"
         seeds_here = [one["values"][metric] for one in row["seeds"].values() if metric in one["values"]]
         axes.plot(seeds_here, [y + 0.22] * len(seeds_here), ".", color=colour, alpha=0.45, markersize=4)
         if found["n"] > 1:
@@ -73,10 +79,15 @@ def history(rows: Sequence[Row], metric: str, maximize: bool) -> Figure:
     figure, (axes,) = grid(1, 1, 7.0, 3.6)
     ordered = sorted(rows, key=lambda row: row["number"])
     done = [row for row in ordered if metric in row["values"]]
-    x, y = [row["number"] for row in done], [row["values"][metric] for row in done]
-    axes.plot(x, y, "o", color=BEST, markersize=4, label="configuration")
-    best = (np.maximum if maximize else np.minimum).accumulate(y)
-    axes.step(x, best, where="post", color=COLOURS[6], label="best so far")
+    y = [row["values"][metric] for row in done]
+    for allowed, label, fill in ((True, "configuration", "full"), (False, "violates a constraint", "none")):
+        of = [row for row in done if row["feasible"] == allowed]
+        x, values = [row["number"] for row in of], [row["values"][metric] for row in of]
+        if of:
+            axes.plot(x, values, "o", color=BEST, markersize=4, label=label, fillstyle=fill)
+        if of and allowed:
+            best = (np.maximum if maximize else np.minimum).accumulate(values)
+            axes.step(x, best, where="post", color=COLOURS[6], label="best so far")
     floor = min(y) - 0.06 * (max(y) - min(y) or 1)
     for status, marker in (("pruned", "|"), ("failed", "x")):
         at = [row["number"] for row in ordered if row["status"] == status]
@@ -166,10 +177,11 @@ def pareto(rows: Sequence[Row], front: Sequence[Row], metrics: Sequence[str]) ->
     """Two objectives against each other; the front joined by a line."""
     x, y = metrics[:2]
     figure, (axes,) = grid(1, 1, 6.0, 4.2)
-    done = [row for row in rows if x in row["values"]]
-    axes.plot(
-        [row["values"][x] for row in done], [row["values"][y] for row in done], "o", color=PLAIN, label="dominated"
-    )
+    for allowed, label, fill in ((True, "dominated", "full"), (False, "violates a constraint", "none")):
+        of = [row for row in rows if x in row["values"] and row["feasible"] == allowed]
+        if of:
+            across, up = [row["values"][x] for row in of], [row["values"][y] for row in of]
+            axes.plot(across, up, "o", color=PLAIN, label=label, fillstyle=fill)
     ordered = sorted(front, key=lambda row: row["values"][x])
     axes.plot(
         [row["values"][x] for row in ordered],

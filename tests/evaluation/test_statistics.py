@@ -1,12 +1,14 @@
 """Seeds and their differences: identities, hand-made numbers, SciPy as the oracle."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from src.evaluation.statistics import aggregate, holm, paired, summary, verdict
+from src.evaluation.statistics import _sign_flip, aggregate, holm, paired, summary, verdict
 
 NUMBERS = st.lists(st.floats(-10, 10).map(lambda x: round(x, 3)), min_size=2, max_size=8)
 
@@ -93,3 +95,10 @@ def test_holm_keeps_the_order_and_never_lowers(p):
     assert all(a >= b - 1e-12 and a <= 1 for a, b in zip(adjusted, p, strict=True))
     order = np.argsort(p, kind="stable")
     assert (np.diff(np.array(adjusted)[order]) >= 0).all()
+
+
+@given(st.lists(st.integers(-6, 6), min_size=2, max_size=7))
+def test_sign_flips_count_ties_whatever_the_rounding(hundredths):
+    signs = np.array(list(itertools.product((1, -1), repeat=len(hundredths))))
+    exact = np.mean(np.abs(signs @ hundredths) >= abs(sum(hundredths)))
+    assert _sign_flip(np.array(hundredths) / 100, 0) == exact

@@ -201,3 +201,20 @@ def test_matplotlibs_settings_are_left_alone():
 def test_no_pyplot():
     code = "import sys, src.evaluation.study_figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_long_values_and_quoted_ones_stay_distinct():
+    labels = [f"w=[1,2,3,4,5,6,7,8,9,10,11,12,{i}]" for i in (1, 2)]
+    assert len(set(study_figures.short_labels([{"label": label} for label in labels]))) == 2
+    assert study_figures.short_labels([{"label": f'd.name="a {x}" y=1'} for x in "bc"]) == ['name="a b"', 'name="a c"']
+
+
+def test_what_violates_a_constraint_is_never_the_best():
+    rows = [{**row(0, [0.9]), "feasible": False}, row(1, [0.5]), row(2, [0.6])]
+    (axes,) = study_figures.history(rows, METRIC, True).axes
+    best = next(line for line in axes.lines if line.get_label() == "best so far")
+    assert list(best.get_ydata()) == [0.5, 0.6]
+    (axes,) = study_figures.configurations(rows, METRIC, 1).axes
+    assert [to_hex(line.get_color()) == study_figures.BEST for line in at(axes, "o")] == [False, True, False]
+    (axes,) = study_figures.pareto(rows, rows[1:], [METRIC, METRIC]).axes
+    assert "violates a constraint" in [text.get_text() for text in axes.get_legend().get_texts()]
