@@ -249,7 +249,10 @@ def _optimizer(cls: Any, options: dict[str, Any], problems: list[str]) -> MakeOp
         optimizer: Optimizer = cls(parameters, **options)
         return optimizer
 
-    return make if _tried("optimizer", cls, options, problems, lambda: make([_dummy()])) else None
+    def try_out() -> object:
+        return _standing_in(cls)([_dummy()], **options)
+
+    return make if _tried("optimizer", cls, options, problems, try_out) else None
 
 
 def _schedule(cls: Any, options: dict[str, Any], problems: list[str]) -> MakeSchedule | None:
@@ -262,9 +265,21 @@ def _schedule(cls: Any, options: dict[str, Any], problems: list[str]) -> MakeSch
 
     return (
         make
-        if _tried("schedule", cls, options, problems, lambda: make(torch.optim.SGD([_dummy()], 0.1), 100))
+        if _tried(
+            "schedule", cls, options, problems, lambda: make(_standing_in(torch.optim.SGD)([_dummy()], lr=0.1), 100)
+        )
         else None
     )
+
+
+@functools.cache
+def _standing_in(cls: type[Optimizer]) -> Any:
+    """The optimizer with a plain add_param_group: torch's own imports TorchDynamo, which takes a second."""
+
+    def add_param_group(self: Optimizer, group: dict[str, Any]) -> None:
+        self.param_groups.append({**self.defaults, **group})
+
+    return type(cls.__name__, (cls,), {"add_param_group": add_param_group})
 
 
 def _dummy() -> nn.Parameter:

@@ -52,7 +52,10 @@ class Claim:
 class Study:
     """One study's folder, in use by this process."""
 
-    def __init__(self, folder: Path, manifest: Mapping[str, Any], space: Space, storage: str) -> None:
+    def __init__(
+        self, folder: Path, manifest: Mapping[str, Any], space: Space, storage: str, stored: optuna.Study | None = None
+    ) -> None:
+        """`stored`: Optuna's study, if it is open already."""
         self.folder, self.manifest, self.space, self.storage = folder, manifest, space, storage
         self.sampler = Sampler(name=manifest["sampler"], seed=manifest["sampler_seed"])
         self._numbered = Numbered(self.sampler, space, [tuple(entry["overrides"]) for entry in manifest["first"]])
@@ -60,7 +63,7 @@ class Study:
         self._done: set[int] = set()
         self._count = 0
         self._beat = 0.0
-        self._optuna: optuna.Study | None = None
+        self._optuna = stored
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Workers elsewhere, and a worker's later lives, open the study anew."""
@@ -224,30 +227,32 @@ class Study:
         """Bring folders and Optuna's storage back in step after deaths and damage; call it under the lock."""
         study = self.optuna_study()
         stored = study.get_trials(deepcopy=False)
-        for folder in (self.folder / "trials").glob("[0-9]*"):
-            _drop_torn(folder)
-        numbers = [int(path.parent.name) for path in (self.folder / "trials").glob("[0-9]*/trial.json")]
+        numbers = [int(path.name) for path in (self.folder / "trials").glob("[0-9]*")]
         for number in range(max([*numbers, len(stored) - 1], default=-1) + 1):
+            folder = self.trial_folder(number)
+            described, ended = _whole(folder / "trial.json"), _whole(folder / "result.json")
             trial = stored[number] if number < len(stored) else None
-            self._repair(study, number, trial)
+            if not (described and trial and (trial.state.is_finished() or not ended)):
+                self._repair(study, number, trial, described, ended)
         self._count, self._done = 0, set()
 
-    def _repair(self, study: optuna.Study, number: int, trial: optuna.trial.FrozenTrial | None) -> None:
-        path = self.trial_folder(number) / "trial.json"
-        described = read_json(path) if path.exists() else self._fixed(number)
+    def _repair(
+        self, study: optuna.Study, number: int, trial: optuna.trial.FrozenTrial | None,
+        kept: dict[str, Any] | None, ended: dict[str, Any] | None,
+    ) -> None:  # fmt: skip
+        described = kept or self._fixed(number)
         if described is None and trial is not None:
             point = self.space.decode(trial.params)
             if set(trial.params) != {d.name for d in self.space.dimensions if d.active(point)}:
                 return  # it died while its configuration was chosen: `claim` goes on from there
             described = describe(self.space, number, point)
         if described is None:
+            path = self.trial_folder(number) / "trial.json"
             raise UserError(f"{path}: lost, and Optuna's storage is lost too; set adopt=true to begin again")
-        if not path.exists():
+        if kept is None:
             self._write(described)
-        result = path.with_name("result.json")
-        ended = read_json(result) if result.exists() else {}
         if trial is None:
-            study.add_trial(_frozen(self.space, described, ended, list(self.manifest["objectives"])))
+            study.add_trial(_frozen(self.space, described, ended or {}, list(self.manifest["objectives"])))
         elif ended and not trial.state.is_finished():
             self._tell(number, ended)
 
@@ -261,16 +266,17 @@ def describe(space: Space, number: int, point: Point) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _drop_torn(folder: Path) -> None:
-    """Remove records that are not readable: they are made again from the run folders."""
-    for name in ("trial.json", "result.json"):
-        path = folder / name
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                json.loads(path.read_text())
-            except ValueError:
-                log.warning("%s: damaged; it is made again", path)
-                path.unlink()
+def _whole(path: Path) -> dict[str, Any] | None:
+    """A record; None if there is none. One that is not readable is removed: it is made again from the run folders."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        log.warning("%s: damaged; it is made again", path)
+        path.unlink()
+        return None
+    return found
 
 
 def _id(study: optuna.Study, number: int) -> int:
@@ -316,9 +322,9 @@ def open_study(root: Path, name: str, question: Mapping[str, Any], facts: Mappin
             if manifest["sampler"] == "grid":
                 trials = min(_grid_total(space, manifest["first"]), trials or 1 << 60)
             manifest |= {"total": trials, "storage": mask(storage)}
-            _store(folder, storage, manifest)
+            stored = _stored(folder, storage, manifest)
             write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
-            study = Study(folder, manifest, space, storage)
+            study = Study(folder, manifest, space, storage, stored)
             study.repair()
             return study
     except OSError as error:
@@ -413,13 +419,13 @@ def _storage(folder: Path, storage: str) -> optuna.storages.BaseStorage:
     return optuna.storages.RDBStorage(url, engine_kwargs=options)
 
 
-def _store(folder: Path, storage: str, manifest: Mapping[str, Any]) -> None:
-    """Make the study in Optuna's storage, or see that it can be read; a damaged file is set aside."""
+def _stored(folder: Path, storage: str, manifest: Mapping[str, Any]) -> optuna.Study:
+    """Optuna's study, made or read whole, which shows that it can be; a damaged file is set aside."""
     file = {"sqlite": folder / "optuna.db", "journal": folder / "journal.log"}.get(storage)
     if storage == "journal" and file and file.exists():
         _end_at_a_line(file)
     try:
-        _create(folder, storage, manifest)
+        return _create(folder, storage, manifest)
     except UserError:
         raise
     except Exception as error:  # of any database driver
@@ -433,10 +439,10 @@ def _store(folder: Path, storage: str, manifest: Mapping[str, Any]) -> None:
         )
         log.warning("%s: damaged (%s); set aside as %s and made again from the trials", file, type(error).__name__, aside.name)  # fmt: skip
         file.rename(aside)
-        _create(folder, storage, manifest)
+        return _create(folder, storage, manifest)
 
 
-def _create(folder: Path, storage: str, manifest: Mapping[str, Any]) -> None:
+def _create(folder: Path, storage: str, manifest: Mapping[str, Any]) -> optuna.Study:
     import optuna
 
     directions = list(manifest["objectives"].values())
@@ -449,6 +455,7 @@ def _create(folder: Path, storage: str, manifest: Mapping[str, Any]) -> None:
     stored = [direction.name.lower() for direction in study.directions]
     if stored != directions:
         raise UserError(f"{folder}: Optuna's storage has the directions {stored}, the study {directions}")
+    return study
 
 
 def _end_at_a_line(journal: Path) -> None:
