@@ -19,7 +19,7 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -286,28 +286,36 @@ def _dataset(config: Mapping[str, Any], record: Mapping[str, Any]) -> Any:
 
 
 def _log_epochs(client: MlflowClient, folder: Path, link: dict[str, Any]) -> None:
-    """Epochs not mirrored yet, one batch each; MLflow would show an epoch logged twice as two points."""
+    """Epochs not mirrored yet, whole ones a batch; MLflow would show an epoch logged twice as two points."""
     lines = runs.history(folder, after=link["epoch"])
     if lines and link["process"] != _PROCESS:  # the last writer may have died between MLflow and mlflow.json
         names = [name for name, value in lines[0]["metrics"].items() if not math.isinf(value)]
         points = client.get_metric_history(link["run_id"], _name(names[0])) if names else []
         link |= {"epoch": max([link["epoch"], *(point.step for point in points)]), "process": _PROCESS}
-    for line in lines:
-        if line["epoch"] > link["epoch"]:
-            _log_metrics(client, link["run_id"], line["metrics"], int(line["time"] * 1000), line["epoch"])
-            link["epoch"] = line["epoch"]
+    lines = [line for line in lines if line["epoch"] > link["epoch"]]
+    while lines:
+        size = max(1, METRICS_A_BATCH // max(1, *(len(line["metrics"]) for line in lines)))
+        batch, lines = lines[:size], lines[size:]
+        measured = [(line["metrics"], int(line["time"] * 1000), line["epoch"]) for line in batch]
+        _log_metrics(client, link["run_id"], measured)
+        link["epoch"] = batch[-1]["epoch"]
 
 
-def _log_metrics(client: MlflowClient, run_id: str, values: Mapping[str, Any], when: int, step: int) -> None:
-    """NaN stays NaN. MLflow would store infinity as a huge number: it is named in the tag `kilter.infinite` instead."""
+def _log_metrics(client: MlflowClient, run_id: str, measured: Sequence[tuple[Mapping[str, Any], int, int]]) -> None:
+    """Log (values, time, step); up to METRICS_A_BATCH values arrive together or not at all.
+
+    NaN stays NaN. MLflow would store infinity as a huge number: it is named in the tag `kilter.infinite` instead.
+    """
     from mlflow.entities import Metric, RunTag
 
-    numbers = {_name(key): value for key, value in values.items() if isinstance(value, (int, float))}
-    infinite = [key for key, value in numbers.items() if math.isinf(value)]
-    tags = [RunTag("kilter.infinite", f"step {step}: {', '.join(infinite)}"[:5000])] if infinite else []
-    points: list[Metric] = [
-        Metric(key, float(value), when, step) for key, value in numbers.items() if key not in infinite
-    ]
+    points: list[Metric] = []
+    tags: list[RunTag] = []
+    for values, when, step in measured:
+        numbers = {_name(key): value for key, value in values.items() if isinstance(value, (int, float))}
+        infinite = [key for key, value in numbers.items() if math.isinf(value)]
+        if infinite:
+            tags = [RunTag("kilter.infinite", f"step {step}: {', '.join(infinite)}"[:5000])]
+        points += [Metric(key, float(value), when, step) for key, value in numbers.items() if key not in infinite]
     for start in range(0, max(len(points), len(tags)), METRICS_A_BATCH):
         client.log_batch(run_id, metrics=points[start : start + METRICS_A_BATCH], tags=() if start else tags)
 
@@ -322,7 +330,7 @@ def _close(client: MlflowClient, folder: Path, link: dict[str, Any]) -> None:
         found = runs.read_json(folder / "metrics.json")
         final = {f"final/{key}" if key in curves else key: value for key, value in found.items()}
         new = {key: value for key, value in final.items() if _name(key) not in known}
-        _log_metrics(client, run_id, new, ended, link["epoch"])
+        _log_metrics(client, run_id, [(new, ended, link["epoch"])])
     if runs.read_json(folder / "record.json").get("figures", True):
         _add_artifacts(client, run_id, folder)
     client.set_tag(run_id, "kilter.status", done["status"])
@@ -398,7 +406,7 @@ def close_group(
         if link is None or link["status"] == STATUS[status]:
             return
         finite = {key: value for key, value in metrics.items() if not math.isnan(value)}
-        _log_metrics(client, link["run_id"], finite, int(time.time() * 1000), step)
+        _log_metrics(client, link["run_id"], [(finite, int(time.time() * 1000), step)])
         client.set_tag(link["run_id"], "kilter.status", status)
         if reason:
             client.set_tag(link["run_id"], "kilter.reason", mask(reason)[:5000])

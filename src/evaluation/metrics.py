@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from src.task import FloatArray, IntArray
+if TYPE_CHECKING:
+    from src.task import FloatArray, IntArray
 
-Probabilities = npt.NDArray[np.float32] | FloatArray
+Probabilities = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 ECE_BINS = 15
 SMALLEST_PROBABILITY = 1e-12

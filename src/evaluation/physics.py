@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from src.evaluation.metrics import Probabilities, confusion_matrix, divide, metric_names, weighted_count
-from src.task import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from src.task import FloatArray, IntArray
 
 CUTS: FloatArray = np.arange(99) / 100
 """0 to 0.98 in steps of 0.01."""

@@ -51,11 +51,6 @@ def sweep(given: dict[str, Any], arguments: list[str], composer: Any) -> int:
         return 130
 
 
-def work(assignment: worker.Assignment, composer: Any, index: int) -> None:
-    """What the launcher runs: one worker."""
-    worker.work(assignment, composer.compose, index)
-
-
 @contextlib.contextmanager
 def _console() -> Iterator[None]:
     handler = logging.StreamHandler(sys.stdout)

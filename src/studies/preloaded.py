@@ -1,5 +1,6 @@
 """What the server of forks imports once for all runs: no tensor is made here. See isolation.py."""
 
+import gc
 import signal
 
 signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # Slurm's warning goes to a whole process group; the worker handles it
@@ -18,3 +19,4 @@ import tqdm.contrib.logging  # noqa: E402,F401
 from src import config, experiment, provenance  # noqa: E402,F401
 
 provenance.loaded()
+gc.freeze()  # the forks share these pages as long as no collection writes to them

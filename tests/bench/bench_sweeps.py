@@ -105,7 +105,7 @@ GRID = [
     "dataset=digits",
     "model=lenet",
     "trainer.epochs=60",
-    "optimizer.lr=0.001,0.002,0.005,0.01,0.02,0.05",
+    "optimizer.lr=0.001,0.002,0.003,0.005,0.01,0.02,0.03,0.05",
     "seed=0,1,2",
 ]
 
