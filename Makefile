@@ -62,7 +62,7 @@ reproduce: setup ## every reproduce-* target, then one page of all claims (QUICK
 
 QUICK_dann_scale = dataset.events=2000 trainer.epochs=6 strategy.scale=0.1,0.5,1 hydra.sweeper.seeds=[0,1,2]
 QUICK_class_weights = imbalance_strategy.weights=inverse,[1,2,4],[1,4,40] hydra.sweeper.seeds=[0,1,2]
-QUICK_compare_strategies = strategy=erm imbalance_strategy=none,class_weights noise_model.rate=0.0,0.4
+QUICK_compare_strategies = strategy=erm imbalance_strategy=none,class_weights noise_model.rate=0.0,0.4 hydra.sweeper.seeds=[0,1,2]
 
 reproduce-sweeps: setup ## the first three sweeps and their reports
 	set -e; for name in $(if $(SMOKE),class_weights,class_weights compare_strategies dann_scale); do \

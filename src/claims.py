@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from src import runs
 from src.errors import UserError
 from src.evaluation.metrics import higher_is_better
 from src.evaluation.statistics import holm, paired, verdict
 from src.report import Findings, read
 from src.studies.overview import Overview
+from src.studies.space import text
 
 USAGE = "python -m src.claims [studies_root=studies] [out=studies/claims.md]"
 SAID = {"better": "holds", "worse": "does not hold", "no difference shown": "does not hold"}
@@ -37,7 +40,11 @@ class Claim:
 
 def judge(folder: Path) -> list[Claim]:
     """Every claim of a study, Holm-adjusted over its claims."""
-    claims = Overview(folder).manifest.get("claims", [])
+    overview = Overview(folder)
+    claims = overview.manifest.get("claims", [])
+    if claims and not overview.complete:
+        so_far = f"{len(overview.results)} of {overview.manifest['total']} configurations have ended"
+        return [Claim(claim["claim"], f"not yet ({so_far})", {}) for claim in claims]
     if not claims:
         return []
     try:
@@ -71,8 +78,27 @@ def _compared(findings: Findings, claim: Mapping[str, Any]) -> dict[str, float] 
 
 def _speaker(findings: Findings, side: Mapping[str, Any]) -> dict[str, Any] | None:
     """The configuration with these values that the objective likes best; rows are in that order."""
-    fits = (row for row in findings.rows if row["values"] and all(row["params"].get(k) == v for k, v in side.items()))
+    root = Path(findings.overview.manifest["runs_root"])
+    fits = (row for row in findings.rows if row["values"] and _has(row, side, root))
     return next(fits, None)
+
+
+def _has(row: Mapping[str, Any], side: Mapping[str, Any], root: Path) -> bool:
+    """Whether the configuration has these values; what did not vary is looked up in its first run."""
+    fixed: Any = None
+    for key, wanted in side.items():
+        if key in row["params"]:
+            if row["params"][key] not in (wanted, text(wanted)):
+                return False
+            continue
+        if fixed is None:
+            fixed = OmegaConf.load(root / next(iter(row["seeds"].values()))["run"] / "config.yaml")
+        value = OmegaConf.select(fixed, key)
+        if OmegaConf.is_dict(value):  # a group: its option is the module that holds its class
+            value = str(value.get("_target_")).split(".")[-2]
+        if (OmegaConf.to_container(value) if OmegaConf.is_config(value) else value) != wanted:
+            return False
+    return True
 
 
 def page(root: Path, out: Path) -> str:
@@ -87,13 +113,16 @@ def page(root: Path, out: Path) -> str:
     for manifest in sorted(root.glob("*/manifest.json")):
         folder = manifest.parent
         link = os.path.relpath(folder / "report" / "report.md", out.parent)
+        oracle = " (chosen by an ORACLE)" if runs.read_json(manifest)["oracle"] else ""
         for claim in judge(folder):
             found = claim.found
             numbers = (
                 [f"{found['mean']:+.4f}", f"{found['low']:+.4f} to {found['high']:+.4f}", f"{claim.p:.3g}", str(int(found["n"]))]
                 if found else ["-"] * 4
             )  # fmt: skip
-            lines.append(f"| {' | '.join([f'[{folder.name}]({link})', claim.text, f'**{claim.says}**', *numbers])} |")
+            lines.append(
+                f"| {' | '.join([f'[{folder.name}]({link})', claim.text + oracle, f'**{claim.says}**', *numbers])} |"
+            )
     return "\n".join([*lines, ""])
 
 

@@ -98,7 +98,7 @@ def run(
 
 def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     """Figures, and a model in MLflow, for a finished run that was made without them."""
-    if (folder / "figures").exists():
+    if (folder / "SHOWN").exists():
         return
     plots.draw(folder)
     config: Any = OmegaConf.load(folder / "config.yaml")
@@ -115,6 +115,7 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     predictor = Predictor(experiment.model.to(device), strategy.to(device))
     tracking.add_artifacts(folder, mirror)
     tracking.log_model(folder, predictor, seen_by(strategy.predicts, prepared.splits.val), mirror)
+    (folder / "SHOWN").touch()
 
 
 def _tell_again(folder: Path, on_epoch: OnEpoch | None) -> None:

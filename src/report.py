@@ -37,6 +37,7 @@ class Findings:
     rows: list[dict[str, Any]]
     """One configuration each, best first; those without a value last."""
     sealed: tuple[str, ...]
+    """Metrics that no choice may see; none before the study is complete."""
     metrics: dict[int, dict[str, dict[str, float]]]
     """Trial number → metric → seed → value."""
 
@@ -67,7 +68,7 @@ def read(folder: Path, extra: Sequence[str] = ()) -> Findings:
     sign = -1 if direction == "maximize" else 1
     rows.sort(key=lambda row: sign * row["values"][objective] if row["values"] else math.inf)
     root = Path(overview.manifest["runs_root"])
-    sealed = tuple(dict.fromkeys([*SEALED, *_by_domain(rows, root), *extra]))
+    sealed = tuple(dict.fromkeys([*SEALED, *_by_domain(rows, root), *extra])) if overview.complete else ()
     names = [*overview.manifest["objectives"], *sealed]
     measured = {row["number"]: _measured(row, root, names) for row in rows if row["values"]}
     return Findings(overview, rows, sealed, measured)
@@ -196,7 +197,7 @@ def markdown(findings: Findings, out: Path, figures: Sequence[str]) -> str:
     header = ["#", "configuration", *objectives, "sd", "n", "", "runs (by seed)"]
     text += _markdown(header, (_configuration(findings, row, out) for row in findings.rows))
     text += _sealed_table(findings)
-    for metric in (findings.objective, findings.sealed[0]):
+    for metric in (findings.objective, *findings.sealed[:1]):
         text += _comparison(findings, metric)
     if "importance" not in figures:
         text += [
@@ -233,6 +234,8 @@ def _objective(findings: Findings, row: dict[str, Any], name: str) -> str:
 
 
 def _sealed_table(findings: Findings) -> list[str]:
+    if not findings.sealed:
+        return ["Test metrics stay sealed until every configuration has ended.", ""]
     text = [f"## Sealed metrics, read after the choice{findings.note}", ""]
     text += ["Labels that were never used to choose. Mean ± half-width of the 95 % t interval over seeds.", ""]
     lines = (
@@ -253,7 +256,8 @@ def _comparison(findings: Findings, metric: str) -> list[str]:
     name = base.get("label") or "defaults"
     text = [f"## Against the baseline `{name}`: {metric}{findings.note}", ""]
     text += [
-        "Differences on shared seeds: 95 % BCa bootstrap interval, exact sign-flip test, Holm over the comparisons.",
+        "Differences on shared seeds: 95 % BCa bootstrap interval (too narrow below about ten seeds), sign-flip test, Holm "
+        "over the comparisons; the verdict is the test's.",
         "",
     ]
     if all(one["verdict"] == "too few seeds to claim" for _, one in found):
@@ -313,7 +317,7 @@ def figures(findings: Findings) -> Iterator[tuple[str, Figure]]:
     done = [row for row in findings.rows if row["values"]]
     n = len(manifest["seeds"])
     yield "configurations", draw.configurations(done, metric, n)
-    sealed = _with_sealed(findings, done)
+    sealed = _with_sealed(findings, done) if findings.sealed else []
     if sealed:
         yield "sealed", draw.configurations(sealed, findings.sealed[0], n)
     found = compare(findings, metric)
@@ -356,15 +360,27 @@ def importances(findings: Findings) -> dict[str, float]:
     if len(done) < 8 or len(varied) < 2:
         return {}
     study = optuna.create_study(direction=manifest["objectives"][metric])
-    choices = {key: sorted({row["params"][key] for row in done}, key=str) for key in varied}
+    distributions: Any = {d["key"]: _distribution(d) for d in manifest["dimensions"] if d["key"] in varied}
     for row in done:
-        distributions: Any = {key: optuna.distributions.CategoricalDistribution(choices[key]) for key in varied}
         params = {key: row["params"][key] for key in varied}
         value = row["values"][metric]
         study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=value))
     with warnings.catch_warnings(action="ignore"):
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
         return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
+
+
+def _distribution(described: dict[str, Any]) -> Any:
+    """A dimension of the manifest as Optuna's; a range by its ends, since only the order of its values matters."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if described["kind"] == "choice":
+        return CategoricalDistribution(described["values"])
+    ends = described["values"] if described["kind"] == "range" else (described["low"], described["high"])
+    low, high, log = min(ends), max(ends), bool(described.get("log"))
+    if all(isinstance(end, int) for end in ends) or described.get("integer"):
+        return IntDistribution(int(low), int(high), log=log)
+    return FloatDistribution(low, high, log=log)
 
 
 # --- the command ---

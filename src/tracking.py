@@ -394,7 +394,6 @@ def close_group(
     status: str,
     metrics: Mapping[str, float],
     reason: str = "",
-    step: int = 0,
 ) -> None:
     """Give the run of a study or configuration its status and its summary; calling it again changes nothing."""
     if not tracking.enabled:
@@ -405,13 +404,14 @@ def close_group(
         link = _link(folder, uri)
         if link is None or link["status"] == STATUS[status]:
             return
+        step = link.get("closed", 0)  # a study that is closed again goes on as a curve, not as two points of one step
         finite = {key: value for key, value in metrics.items() if not math.isnan(value)}
         _log_metrics(client, link["run_id"], [(finite, int(time.time() * 1000), step)])
         client.set_tag(link["run_id"], "kilter.status", status)
         if reason:
             client.set_tag(link["run_id"], "kilter.reason", mask(reason)[:5000])
         client.set_terminated(link["run_id"], STATUS[status])
-        _save(folder, {**link, "status": STATUS[status]})
+        _save(folder, {**link, "status": STATUS[status], "closed": step + 1})
 
 
 def _create_group(

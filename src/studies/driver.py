@@ -29,6 +29,7 @@ from src.studies.study import Study, open_study
 log = logging.getLogger("src")
 
 LOOK = 0.5  # seconds between looks at trials that other drivers work on
+HERE = {"joblib", "local"}  # launchers whose workers are processes of this machine
 FRUITLESS = 3  # launches without a finished trial before giving up
 
 
@@ -87,7 +88,11 @@ def _print_plan(question: Question, configurations: plan.Configurations, compose
 def _plan(question: Question, configurations: plan.Configurations) -> plan.Plan:
     done, count, sampler = plan.Done.read(Path(question.base.runs_root)), question.trials, question.options.sampler
     known: Iterator[dict[str, Any]] = (configurations.of(entry["overrides"]) for entry in question.first)
-    if sampler.name in NUMBERED:
+    if sampler.name not in NUMBERED:
+        trials = sorted((question.options.studies_root / question.name / "trials").glob("[0-9]*/trial.json"))
+        chosen = [runs.read_json(path)["overrides"] for path in trials]
+        known = (configurations.of(overrides) for overrides in chosen or [e["overrides"] for e in question.first])
+    else:
         numbered = Numbered(sampler, question.space, [tuple(entry["overrides"]) for entry in question.first])
         rest = (configurations.at(numbered.point(number)) for number in range(count - len(question.first)))
         known = itertools.chain(known, rest)
@@ -122,14 +127,15 @@ def _run(question: Question, composer: Any) -> int:
             _foretell(question, composer)
         tracking.prepare(mirror, root)
         try:
-            with Live(study.folder):
+            with worker.ending_on_term(), Live(study.folder):
                 _train(study, question, composer, mirror, root)
         finally:
             close_orphans(study.folder, mirror, root)
     overview = Overview(study.folder)
     for trial, result in overview.best(options.winners)[: options.winners] if overview.complete else ():
         _showcase(study.folder, result, mirror, root)
-        log.info("chosen: %s", worker.told(trial, result))
+        oracle = " by an ORACLE" if study.manifest["oracle"] else ""
+        log.info("chosen%s: %s", oracle, worker.told(trial, result))
     log.info("%s\nreport: python -m src.report %s", overview.lines()[0], study.folder)
     return 0 if overview.count("finished") or not overview.complete else 1
 
@@ -139,6 +145,7 @@ def _train(study: Study, question: Question, composer: Any, mirror: tracking.Tra
     options = question.options
     deadline = time.time() + options.budget.hours * 3600 if options.budget.hours else None
     params = {key: str(value) for key, value in study.manifest["question"].items() if not key.startswith("config.")}
+    params["oracle"] = str(study.manifest["oracle"])
     with locked(study.folder / ".mlflow.lock"):  # one run of the study, however many drivers
         parent = tracking.open_group(
             study.folder, mirror, root, study.name, study.manifest["id"], params, parent=None, fresh=False
@@ -146,7 +153,7 @@ def _train(study: Study, question: Question, composer: Any, mirror: tracking.Tra
     workers = _workers(question, composer)
     assignment = worker.Assignment(
         study, tuple(question.fixed), tuple(options.constraints), options.pruner, options.retries, options.halve_batch,
-        deadline, options.workers_per_gpu, _gpus(question), parent,
+        deadline, options.workers_per_gpu, _gpus(question, composer), parent, os.getpid(),
     )  # fmt: skip
     fruitless = 0
     while not study.complete() and not (deadline and time.time() > deadline):
@@ -179,17 +186,17 @@ def _workers(question: Question, composer: Any) -> int:
         return 1
     if options.workers is not None:
         return options.workers
-    if composer.launcher not in {"joblib", "local"}:
+    if composer.launcher not in HERE:
         raise UserError(
             f"hydra/launcher={composer.launcher}: say how many workers to submit, hydra.sweeper.workers=..."
         )
-    gpus = _gpus(question)
-    return len(gpus) * options.workers_per_gpu if gpus else max(1, (os.cpu_count() or 1) // threads)
+    gpus = _gpus(question, composer)
+    return len(gpus) * options.workers_per_gpu if gpus else max(1, len(os.sched_getaffinity(0)) // threads)
 
 
-def _gpus(question: Question) -> tuple[str, ...]:
-    """What CUDA_VISIBLE_DEVICES may name, if the study runs on GPUs."""
-    if not str(question.base.trainer.device).startswith(("auto", "cuda")):
+def _gpus(question: Question, composer: Any) -> tuple[str, ...]:
+    """What CUDA_VISIBLE_DEVICES may name, if the study runs on this machine's GPUs and names none itself."""
+    if composer.launcher not in {"basic", *HERE} or question.base.trainer.device not in {"auto", "cuda"}:
         return ()
     import torch
 
@@ -211,6 +218,8 @@ def close_orphans(folder: Path, mirror: tracking.Tracking, root: Path) -> None:
     if mirror.enabled:
         with tracking.tolerant(root, "the mirror of ended runs"):
             tracking.reap(root, mirror)
+    for link in folder.glob("trials.*/[0-9]*/mlflow.json"):
+        _close(link.parent, mirror, root, "killed", "interrupted; the study went on with another question")
     for trial in overview.interrupted:
         for link in (trials / f"{trial['number']:05d}").glob("seed-*"):
             if link.exists():

@@ -123,8 +123,6 @@ class Options(Component):
             )
         if self.sampler.name == "cma-es" and len(objectives) > 1:
             raise ValueError("sampler=cma-es has one objective only; nsga2 and tpe take several")
-        if self.pruner.name == "wilcoxon" and len(seeds or ()) < 3:
-            raise ValueError("pruner=wilcoxon compares seeds: give at least three, e.g. seeds=[0,1,2,3,4]")
 
 
 def judged_by(options: Options, score: str) -> dict[str, Direction]:
@@ -134,6 +132,11 @@ def judged_by(options: Options, score: str) -> dict[str, Direction]:
     if any(problems):
         raise UserError("\n".join(problem for problem in problems if problem))
     return dict(objectives)
+
+
+def epochwise(name: str) -> bool:
+    """Whether every epoch reports the metric: those of validation, but for the ones that need a chosen cut."""
+    return name.startswith("val/") and name.removeprefix("val/").partition(".")[0] in METRICS
 
 
 def _problem(name: str, oracle: bool) -> str | None:

@@ -15,9 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from src import provenance
 from src.config import construct
 from src.errors import UserError
-from src.evaluation.metrics import METRICS
 from src.studies import space
-from src.studies.options import Budget, Direction, Options, Pruner, Sampler, judged_by
+from src.studies.options import Budget, Direction, Options, Pruner, Sampler, epochwise, judged_by
 from src.studies.samplers import NUMBERED
 from src.studies.space import Space
 from src.studies.study import describe
@@ -60,7 +59,7 @@ class Question:
     def name(self) -> str:
         if self.options.study is not None:
             return self.options.study
-        text = json.dumps(self.identity(), sort_keys=True, default=str)
+        text = json.dumps([self.identity(), self.seeds], sort_keys=True, default=str)
         return f"multirun-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def identity(self) -> dict[str, Any]:
@@ -135,7 +134,8 @@ def _command_line(options: Options, overrides: list[Any]) -> tuple[dict[str, Any
                 else [override.value()]
             )
             continue
-        if override.is_sweep_override():
+        conditional = key in _keys(varied) and key not in _own_keys(varied)
+        if override.is_sweep_override() or conditional:
             varied = _with(varied, key, value) if key in _keys(varied) else {**varied, key: value}
         else:
             varied = _with(varied, key, None)
@@ -145,8 +145,12 @@ def _command_line(options: Options, overrides: list[Any]) -> tuple[dict[str, Any
 
 def _keys(varied: Mapping[str, Any]) -> set[str]:
     inside = [_keys(given) for given in varied.values() if isinstance(given, Mapping)]
-    own = {part.strip() for name in varied for part in str(name).split(",")}
-    return own.union(*inside)
+    return _own_keys(varied).union(*inside)
+
+
+def _own_keys(varied: Mapping[str, Any]) -> set[str]:
+    """Those that vary without a condition."""
+    return {part.strip() for name in varied for part in str(name).split(",")}
 
 
 def _with(varied: Mapping[str, Any], key: str, value: str | None) -> dict[str, Any]:
@@ -168,7 +172,7 @@ def _with(varied: Mapping[str, Any], key: str, value: str | None) -> dict[str, A
 
 
 def _first(baseline: bool | dict[str, Any], found: Space, fixed: list[str], composer: Any) -> list[dict[str, Any]]:
-    if baseline is False:
+    if baseline is False or not found.dimensions:
         return []
     changes = {} if baseline is True else baseline
     overrides = [f"{key}={space.text(value)}" for key, value in changes.items()]
@@ -199,13 +203,16 @@ def _contradictions(question: Question) -> None:
     if options.sampler.name != "grid" and options.budget.trials is None:
         problems.append(f"sampler={options.sampler.name}: say how many configurations, hydra.sweeper.budget.trials=...")
     watched = next(iter(question.objectives))
-    epochwise = watched.startswith("val/") and watched.removeprefix("val/").partition(".")[0] in METRICS
-    if options.pruner.name in {"asha", "hyperband", "median"} and not epochwise:
+    if options.pruner.name in {"asha", "hyperband", "median"} and not epochwise(watched):
         problems.append(
             f"pruner={options.pruner.name} needs an objective that every epoch reports (val/...); {watched} is not"
         )
-    if options.pruner.name == "wilcoxon" and len(question.seeds) < 3:
-        problems.append("pruner=wilcoxon compares seeds: give at least three, e.g. hydra.sweeper.seeds=[0,1,2,3,4]")
+    few = next(n for n in range(2, 60) if 2.0 ** (1 - n) < options.pruner.p)
+    if options.pruner.name == "wilcoxon" and len(question.seeds) < few:
+        problems.append(
+            f"pruner=wilcoxon compares seeds, and of {len(question.seeds)} none can be saved at p={options.pruner.p}: "
+            f"give at least {few}, e.g. hydra.sweeper.seeds={[*range(few)]}"
+        )
     if problems:
         raise UserError("\n".join(problems))
 

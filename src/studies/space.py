@@ -83,10 +83,11 @@ class Dimension:
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         if self.ordered and len(self.values) > 1:
-            low, high, step = min(self.values), max(self.values), abs(self.values[1] - self.values[0])
+            low, high = min(self.values), max(self.values)
+            step: Any = abs(Decimal(repr(self.values[1])) - Decimal(repr(self.values[0])))
             if all(isinstance(value, int) for value in self.values):
-                return IntDistribution(low, high, step=step)
-            return FloatDistribution(low, high, step=step)
+                return IntDistribution(low, high, step=int(step))
+            return FloatDistribution(low, high, step=float(step))
         if self.values:
             return CategoricalDistribution([self.encode(value) for value in self.values])
         if self.integer:

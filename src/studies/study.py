@@ -14,6 +14,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import time
 import uuid
 import warnings
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from src.errors import UserError
 from src.lease import Lease, alive, locked, owner_of
 from src.provenance import differing_keys, mask, now
-from src.runs import HEARTBEAT, read_json, write_text
+from src.runs import HEARTBEAT, history, read_json, write_text
 from src.studies.options import Sampler
 from src.studies.samplers import NUMBERED, Numbered, adaptive, suggest
 from src.studies.space import Point, Space
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
+DAMAGED = re.compile("malformed|not a database|corrupt|no such table|no such column|JSONDecodeError|KeyError|Unicode")
+"""What errors of a truncated or overwritten storage say; a locked or full one is not damaged."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class Study:
     def claim(self) -> Claim | None:
         """A trial to work on: one whose worker died, else a new one; None if all have begun."""
         with locked(self.folder / ".lock") as now:
+            self._refuse_another()
             for number in self.unfinished():
                 if not alive(self.trial_folder(number), now):
                     return self._take(number, fresh=False)
@@ -140,11 +144,23 @@ class Study:
         return bool(set(self.unfinished()) - set(self.busy())) or self._count < self.total
 
     def complete(self) -> bool:
+        self._refuse_another()
         return not self.unfinished() and self._count >= self.total
 
+    def _refuse_another(self) -> None:
+        """Raises UserError if another command has given the study another question since it was opened."""
+        generation = read_json(self.folder / "manifest.json")["generation"]
+        if generation != self.manifest["generation"]:
+            raise UserError(
+                f"{self.folder}: another command has changed this study (more seeds, or adopt=true) and goes on with it; "
+                "this one stops"
+            )
+
     def release(self, claim: Claim) -> None:
-        """Let others take the trial."""
-        self._leases.pop(claim.number).release()
+        """Let others take the trial; one that has been recorded is free already."""
+        lease = self._leases.pop(claim.number, None)
+        if lease is not None:
+            lease.release()
 
     def beat(self) -> None:
         """Show that this process lives; cheap to call often."""
@@ -190,7 +206,7 @@ class Study:
             trial = optuna.Trial(study, _id(study, number)) if known else study.ask()
             described = describe(self.space, number, suggest(trial, self.space))
         elif not known:
-            study.add_trial(_frozen(self.space, described, {}))
+            study.add_trial(_frozen(self.space, described, {}, self.manifest))
         self._write(described)
 
     def _fixed(self, number: int) -> dict[str, Any] | None:
@@ -252,7 +268,7 @@ class Study:
         if kept is None:
             self._write(described)
         if trial is None:
-            study.add_trial(_frozen(self.space, described, ended or {}, list(self.manifest["objectives"])))
+            study.add_trial(_frozen(self.space, described, ended or {}, self.manifest))
         elif ended and not trial.state.is_finished():
             self._tell(number, ended)
 
@@ -290,19 +306,32 @@ def _state(status: str) -> optuna.trial.TrialState:
 
 
 def _frozen(
-    space: Space, described: Mapping[str, Any], result: Mapping[str, Any], objectives: list[str] | None = None
+    space: Space, described: Mapping[str, Any], result: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> optuna.trial.FrozenTrial:
     """The trial as Optuna keeps it: running, or ended if there is a result."""
     from optuna.trial import TrialState, create_trial
 
     point = space.decode(described["params"])
     state = _state(result["status"]) if result else TrialState.RUNNING
-    values = [result["values"][name] for name in objectives or ()] if state == TrialState.COMPLETE else None
+    values = [result["values"][name] for name in manifest["objectives"]] if state == TrialState.COMPLETE else None
     attributes = {key: result[key] for key in ("summary", "excess", "reason") if key in result}
     return create_trial(
         state=state, values=values, params=dict(described["params"]), distributions=space.distributions(point),
         user_attrs={"label": described["label"], **attributes},
+        system_attrs={"constraints": result["excess"]} if result.get("excess") else {},  # what Optuna's samplers read
+        intermediate_values=_reported(result, manifest) if result else {},
     )  # fmt: skip
+
+
+def _reported(result: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[int, float]:
+    """What the pruner was told of an ended trial: the epochs of its first seed, or for wilcoxon its seeds."""
+    objective, seeds = next(iter(manifest["objectives"])), list(result["seeds"].values())
+    if manifest["pruner"] == "none" or not seeds:
+        return {}
+    if manifest["pruner"] == "wilcoxon":
+        return {i: one["values"][objective] for i, one in enumerate(seeds) if objective in one["values"]}
+    epochs = history(Path(manifest["runs_root"]) / seeds[0]["run"]) if seeds[0]["run"] else []
+    return {line["epoch"]: line["metrics"][objective] for line in epochs if objective in line["metrics"]}
 
 
 # --- opening ---
@@ -318,11 +347,13 @@ def open_study(root: Path, name: str, question: Mapping[str, Any], facts: Mappin
     folder = root / name
     try:
         with locked(folder / ".lock"):
+            _finish_archiving(folder)
             manifest = _manifest(folder, name, question, facts, space, seeds=seeds, first=first, adopt=adopt)
             if manifest["sampler"] == "grid":
                 trials = min(_grid_total(space, manifest["first"]), trials or 1 << 60)
             manifest |= {"total": trials, "storage": mask(storage)}
             stored = _stored(folder, storage, manifest)
+            _archive(folder, manifest["generation"])
             write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
             study = Study(folder, manifest, space, storage, stored)
             study.repair()
@@ -356,17 +387,24 @@ def _manifest(
     differing = differing_keys(old["question"], question)
     more = set(seeds) - set(old["seeds"])
     fewer = set(old["seeds"]) - set(seeds)
+    moved = old["runs_root"] != facts["runs_root"]
+    if moved and not adopt:
+        raise UserError(
+            f"{folder}: the runs of this study are in {old['runs_root']}; give runs_root={old['runs_root']}"
+        )
     if (differing or fewer) and not adopt:
         keys = ", ".join([*differing, *(["seeds"] if fewer else [])])
         raise UserError(
             f"{folder}: this study asked another question; what differs: {keys}. Give the study another name "
             "(hydra.sweeper.study=...), or hydra.sweeper.adopt=true to go on: finished runs that still fit are reused"
         )
-    if not (differing or more or fewer):
+    if not (differing or more or fewer or moved):
         return {**old, "machine": fresh["machine"], "claims": fresh["claims"]}
-    again = {"at": now(), "changed": [*differing, *(["seeds"] if more or fewer else [])]}
+    again = {
+        "at": now(),
+        "changed": [*differing, *(["seeds"] if more or fewer else []), *(["runs_root"] if moved else [])],
+    }
     fitting = _still_fit(folder, space, first) if old["sampler"] not in NUMBERED else []
-    _archive(folder, old["generation"])
     return {
         **fresh, "id": old["id"], "created": old["created"], "generation": old["generation"] + 1,
         "first": first + fitting, "adopted": [*old["adopted"], again],
@@ -374,9 +412,19 @@ def _manifest(
 
 
 def _archive(folder: Path, generation: int) -> None:
-    aside = folder / f"trials.{generation}"
-    if (folder / "trials").exists() and not aside.exists():
+    """Set the trials of the generation before aside, once."""
+    aside = folder / f"trials.{generation - 1}"
+    if generation > 1 and (folder / "trials").exists() and not aside.exists():
         (folder / "trials").rename(aside)
+
+
+def _finish_archiving(folder: Path) -> None:
+    """Undo an archiving whose process died before the manifest named the new generation."""
+    if not (folder / "manifest.json").exists() or (folder / "trials").exists():
+        return
+    aside = folder / f"trials.{read_json(folder / 'manifest.json').get('generation')}"
+    if aside.exists():
+        aside.rename(folder / "trials")
 
 
 def _still_fit(folder: Path, space: Space, first: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -429,11 +477,11 @@ def _stored(folder: Path, storage: str, manifest: Mapping[str, Any]) -> optuna.S
     except UserError:
         raise
     except Exception as error:  # of any database driver
-        if file is None:
+        if isinstance(error, OSError):
+            raise
+        if file is None or not file.exists() or not DAMAGED.search(f"{type(error).__name__}: {error}"):
             reason = mask(str(error).splitlines()[0])
             raise UserError(f"storage={mask(storage)}: cannot be used ({type(error).__name__}: {reason})") from None
-        if not file.exists() or isinstance(error, OSError):
-            raise
         aside = next(
             path for k in range(1, 1 << 20) if not (path := file.with_name(f"{file.name}.damaged-{k}")).exists()
         )

@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from src.errors import UserError, did_you_mean
 from src.evaluation.statistics import aggregate, summary
 from src.provenance import mask
 from src.studies.isolation import Answer, Ending, OnEpoch, Told, run_isolated, start_server
-from src.studies.options import Constraint, Pruner
+from src.studies.options import Constraint, Pruner, epochwise
 from src.studies.samplers import make_pruner
 from src.studies.study import Claim, Study
 
@@ -53,9 +54,11 @@ class Assignment:
     """Time (of the clock) after which nothing is begun and what runs is stopped, to be continued some day."""
     per_gpu: int
     gpus: tuple[str, ...]
-    """Names of the GPUs of this machine, shared out among the workers; Slurm shares its own."""
+    """Names of the GPUs of this machine, shared out among its workers; none where a cluster shares them out."""
     parent: str | None
     """MLflow run of the study."""
+    driver: int
+    """Process that starts the workers; its children end when it does."""
 
 
 @dataclass
@@ -121,7 +124,8 @@ class Worker:
         try:
             self._seeds(claim, config, mirror, root, parent)
         except BaseException:
-            tracking.close_group(claim.folder, mirror, root, "killed", {}, "interrupted; to be continued")
+            if not (claim.folder / "result.json").exists():
+                tracking.close_group(claim.folder, mirror, root, "killed", {}, "interrupted; to be continued")
             raise
 
     def _seeds(
@@ -181,6 +185,7 @@ class Worker:
         last = 0.0
 
         def on_epoch(folder: Path, epoch: int, metrics: dict[str, float]) -> Answer:
+            self._refuse_missing(folder, metrics)
             if self._late():
                 return "stop"
             return "prune" if watch and self._unpromising(claim, epoch, metrics) else "go"
@@ -198,6 +203,8 @@ class Worker:
             if ending.kind == "busy":
                 time.sleep(BUSY)
                 self.study.beat()
+                if self._late():
+                    raise Interrupted
                 continue
             if ending.kind == "stopped":
                 raise Interrupted
@@ -224,8 +231,14 @@ class Worker:
         wanted = [*self.objectives, *(constraint.metric for constraint in self.assignment.constraints)]
         for name in wanted:
             if name not in metrics:
-                raise UserError(f"objective {name}: {folder} does not report it{did_you_mean(name, metrics)}")
+                raise UserError(_missing(name, folder, metrics))
         return {name: float(metrics[name]) for name in wanted}
+
+    def _refuse_missing(self, folder: Path, metrics: Mapping[str, float]) -> None:
+        """Raises UserError after the first epoch, not the last, if an objective that epochs report is not there."""
+        for name in self.objectives:
+            if epochwise(name) and name not in metrics:
+                raise UserError(_missing(name, folder, metrics))
 
     # --- pruning ---
 
@@ -236,16 +249,20 @@ class Worker:
 
     def _unpromising(self, claim: Claim, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Whether a pruner that watches epochs gives the trial up."""
-        if self.assignment.pruner.name in {"none", "wilcoxon"}:
+        if self.assignment.pruner.name in {"none", "wilcoxon"} or self._is_baseline(claim):
             return False
         return self._reported(claim, epoch, metrics[self.objectives[0]])
 
     def _hopeless(self, claim: Claim, position: int, ended: SeedRun) -> bool:
         """Whether wilcoxon gives the trial up after this seed."""
-        if self.assignment.pruner.name != "wilcoxon":
+        if self.assignment.pruner.name != "wilcoxon" or self._is_baseline(claim):
             return False
         last = position + 1 == len(self.study.manifest["seeds"])
         return self._reported(claim, position, ended.values[self.objectives[0]]) and not last
+
+    def _is_baseline(self, claim: Claim) -> bool:
+        """The baseline is what the others are compared with: it is never given up."""
+        return claim.number == self.study.manifest["baseline"]
 
     def _reported(self, claim: Claim, step: int, value: float) -> bool:
         import warnings
@@ -262,6 +279,11 @@ class Worker:
             if step not in frozen.intermediate_values:
                 trial.report(value, step)
             return trial.should_prune()
+
+
+def _missing(name: str, folder: Path, metrics: Mapping[str, float]) -> str:
+    known = [metric for metric in metrics if metric.startswith(name.partition("/")[0])]
+    return f"objective {name}: {folder} does not report it{did_you_mean(name, known)} (it reports: {', '.join(known)})"
 
 
 def told(described: Mapping[str, Any], result: Mapping[str, Any]) -> str:
@@ -310,11 +332,27 @@ def _note_attempt(folder: Path, seed: int, before: int, ending: Ending) -> int:
 
 def work(assignment: Assignment, compose: Callable[[list[str]], tuple[DictConfig, Any]], index: int) -> None:
     """Run worker number `index`; called by the launcher, wherever that is."""
-    if assignment.gpus and "SLURM_JOB_ID" not in os.environ:
+    if assignment.gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = assignment.gpus[index // assignment.per_gpu % len(assignment.gpus)]
     start_server()
-    with _ending_on_term(), _heard(assignment.study):
-        Worker(assignment, compose).work()
+    ended = threading.Event()
+    if os.getppid() == assignment.driver:
+        threading.Thread(target=_end_with_driver, args=(assignment.driver, ended), daemon=True).start()
+    try:
+        with ending_on_term(), _heard(assignment.study):
+            Worker(assignment, compose).work()
+    finally:
+        ended.set()
+
+
+def _end_with_driver(driver: int, ended: threading.Event) -> None:
+    """A worker whose driver was killed would train on, past the next command's end."""
+    while os.getppid() == driver:
+        if ended.wait(1):
+            return
+    os.kill(os.getpid(), signal.SIGTERM)
+    ended.wait()
+    os._exit(1)  # joblib would wait for the next task of a driver that is no more
 
 
 @contextlib.contextmanager
@@ -337,8 +375,8 @@ def _heard(study: Study) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ending_on_term() -> Iterator[None]:
-    """TERM and HUP end the worker in order: its run says how it ended, its trial is free again."""
+def ending_on_term() -> Iterator[None]:
+    """TERM and HUP end a worker or driver in order: its run says how it ended, its trial is free again."""
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)

@@ -137,5 +137,32 @@ def test_claims_are_judged_from_the_runs(tmp_path, monkeypatch):
     gain = value(0.01, 16, 0) - value(0.01, 8, 0)
     assert holds.found["mean"] == pytest.approx(gain)
     assert holds.found["n"] == SEEDS
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "claims": [made], "total": 12}))
+    assert claims.judge(folder)[0].says == "not yet (11 of 12 configurations have ended)"
+
+
+def test_claims_find_what_is_fixed_and_lists(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("strategy: {_target_: src.strategies.erm.ERM}\ntrainer: {epochs: 5}\n")
+    row = {"params": {"imbalance_strategy.weights": "[1,2,4]"}, "seeds": {"0": {"run": "run"}}}
+    fits = {"strategy": "erm", "imbalance_strategy.weights": [1, 2, 4], "trainer.epochs": 5}
+    assert claims._has(row, fits, tmp_path)
+    for key, other in (("strategy", "dann"), ("imbalance_strategy.weights", [1, 2, 5]), ("trainer.epochs", 6)):
+        assert not claims._has(row, {**fits, key: other}, tmp_path)
+
+
+def test_claims_have_a_page(tmp_path):
+    from tests import test_report
+
+    folder = test_report.study.__wrapped__(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    made = {
+        "claim": "wide is better",
+        "metric": "test/balanced_accuracy",
+        "better": {"model.width": 16},
+        "than": {"model.width": 8},
+    }
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "claims": [made]}))
     text = claims.page(folder.parent, folder.parent / "claims.md")
     assert "| [made](made/report/report.md) | wide is better | **holds** |" in text

@@ -125,7 +125,14 @@ def children(pid):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "launcher"),
-    [(signal.SIGINT, "basic"), (signal.SIGTERM, "basic"), (signal.SIGKILL, "basic"), (signal.SIGINT, "joblib")],
+    [
+        (signal.SIGINT, "basic"),
+        (signal.SIGTERM, "basic"),
+        (signal.SIGKILL, "basic"),
+        (signal.SIGINT, "joblib"),
+        (signal.SIGTERM, "joblib"),
+        (signal.SIGKILL, "joblib"),
+    ],
 )
 def test_status_is_true_after_the_driver_ends(number, launcher, tmp_path):
     slow = ["optimizer.lr=0.01,0.1", "trainer.epochs=3000", f"hydra/launcher={launcher}", "hydra.sweeper.workers=2"]

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -55,6 +56,21 @@ def test_a_range_gives_the_same_points_to_every_sampler():
     distribution = dimension.distribution()
     stepped = {dimension.decode(distribution.low + k * distribution.step) for k in range(5)}
     assert listed == drawn == stepped == {0.0, 0.1, 0.2, 0.3, 0.4}
+
+
+@given(st.integers(-2000, 2000), st.integers(1, 999), st.integers(2, 12), st.integers(0, 4))
+@settings(max_examples=200, deadline=None)
+def test_optuna_can_hold_and_reach_every_value_of_a_range(first, step, count, digits):
+    from optuna.distributions import CategoricalDistribution
+
+    begin, width = Decimal(first).scaleb(-digits), Decimal(step).scaleb(-digits)
+    (dimension,) = read({"x": f"range({begin:f},{begin + width * count:f},{width:f})"}).dimensions
+    distribution = dimension.distribution()
+    assert not isinstance(distribution, CategoricalDistribution)
+    assert len(dimension.values) == count
+    assert all(distribution._contains(value) for value in dimension.values)
+    reached = {dimension.decode(distribution.low + k * distribution.step) for k in range(count)}
+    assert reached == set(dimension.values)
 
 
 @pytest.mark.parametrize(

@@ -339,7 +339,7 @@ def test_an_unreachable_storage_is_a_sentence_without_the_password(sweep, capsys
         ({"constraints": ["val/ece < 1"]}, [], "write e.g. 'val/ece <= 0.1'"),
         ({"seeds": [0, 0]}, [], "give each seed once"),
         ({"workers": 0}, [], "hydra.sweeper.workers"),
-        ({"pruner": {"name": "wilcoxon"}, "seeds": [0, 1]}, [], "at least three"),
+        ({"pruner": {"name": "wilcoxon"}, "seeds": [0, 1]}, [], "at least 5"),
     ],
 )
 def test_mistakes_are_sentences_before_anything_is_written(sweep, folder, capsys, changes, more, sentence):
@@ -368,13 +368,128 @@ def test_the_command_line_is_stronger_than_the_file(options, arguments, tmp_path
         found = understand(given, [*arguments, *more], HydraHere())
         return [found.space.overrides(point) for point in found.space.points()], found.seeds
 
-    assert asked("++strategy.scale=0.5", "++optimizer.lr=3")[0] == [["strategy=erm"], ["strategy=dann"]]
+    assert asked("++strategy.scale=0.5", "++optimizer.lr=3")[0] == [
+        ["strategy=erm"], ["strategy=dann", "strategy.scale=0.5"],
+    ]  # fmt: skip
     assert asked("++strategy.scale=0.3,0.5", "++optimizer.lr=3")[0][1:] == [
         ["strategy=dann", "strategy.scale=0.3"], ["strategy=dann", "strategy.scale=0.5"],
     ]  # fmt: skip
     assert asked("strategy=erm")[0] == [["optimizer.lr=1"], ["optimizer.lr=2"]]
     assert asked("++seed=7,8,9")[1] == [7, 8, 9]
     assert asked("++seed=4")[1] == [4]
+
+
+def test_a_command_that_another_has_overtaken_stops(sweep, folder, options, arguments, capsys):
+    """More seeds begin a new generation; the worker of the old one must not write into it."""
+
+    class Overtaken(Here):
+        def launch(self, payload, overrides, workers):
+            first = worker.Worker(payload, self.compose, self.run)
+            claim = payload.study.claim()
+            assert sweep(seeds=[0, 1, 2, 3]) == 0
+            with pytest.raises(UserError, match="another"):
+                first._trial(claim)
+            first.work()
+
+    assert sweep(Overtaken(), seeds=[0, 1, 2]) == 2
+    assert "another command has changed this study" in capsys.readouterr().err
+    assert all(set(result["seeds"]) == {"0", "1", "2", "3"} for result in results(folder).values())
+
+
+def test_trials_are_set_aside_only_when_the_storage_works(sweep, folder, monkeypatch, capsys):
+    tpe = {"sampler": {"name": "tpe"}, "budget": {"trials": 4}}
+    assert sweep(**tpe) == 0
+    before = results(folder)
+    assert sweep(**tpe, seeds=[0, 1, 2, 3], storage="postgresql://nobody@127.0.0.1:1/none") == 2
+    assert "cannot be used" in capsys.readouterr().err
+    assert results(folder) == before
+    (folder / "trials").rename(folder / "trials.1")  # as if killed before the manifest was written
+    assert sweep(**tpe, seeds=[0, 1, 2, 3]) == 0
+    after = results(folder)
+    assert set(before) <= set(after)
+    assert all(len(result["seeds"]) == 4 for result in after.values())
+
+
+def test_a_signal_after_the_result_is_not_swallowed(sweep, folder, monkeypatch):
+    def end(*_, **__):
+        raise SystemExit(143)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.tracking, "close_group", end)
+        with pytest.raises(SystemExit):
+            sweep()
+    assert len(results(folder)) == 1
+    assert sweep() == 0
+
+
+@pytest.mark.parametrize("pruner", ["asha", "wilcoxon"])
+def test_the_baseline_is_never_given_up(sweep, folder, pruner):
+    hopeless = {"optimizer.lr": 0.1, "optimizer.weight_decay": 0.01}
+    space = {"optimizer.lr": "0.9,0.8,0.7,0.1", "optimizer.weight_decay": "0,0.01"}
+    options = {"space": space, "seeds": list(range(8)), "pruner": {"name": pruner}}
+    assert sweep(**options) == 0
+    assert results(folder)["optimizer.lr=0.1 optimizer.weight_decay=0.01"]["status"] == "pruned"
+    assert sweep(**options, baseline=hopeless, adopt=True) == 0
+    first = overview.Overview(folder).results[0]
+    assert (first[0]["baseline"], first[1]["status"]) == (True, "finished")
+
+
+def test_a_rebuilt_storage_knows_constraints_and_epochs(sweep, folder):
+    options = {"constraints": ["val/balanced_accuracy <= 0.3"], "pruner": {"name": "asha"}}
+
+    def stored():
+        study = optuna.load_study(study_name=None, storage=f"sqlite:///{folder / 'optuna.db'}")
+        trials = study.get_trials()
+        return [(t.system_attrs.get("constraints"), t.intermediate_values, t.value, t.state) for t in trials]
+
+    assert sweep(**options) == 0
+    (folder / "optuna.db").unlink()
+    assert sweep(**options) == 0
+    found = stored()
+    for (excess, epochs, _, _), result in zip(found, results(folder).values(), strict=True):
+        assert excess == (result["excess"] or None)
+        assert len(epochs) == result["seeds"]["0"]["epochs"]
+
+
+def test_a_locked_storage_is_not_damaged(sweep, folder, monkeypatch, capsys):
+    from src.studies import study
+
+    assert sweep() == 0
+
+    def locked(*_):
+        raise sqlite3.OperationalError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(study, "_create", locked)
+        assert sweep() == 2
+    assert "database is locked" in capsys.readouterr().err
+    assert not list(folder.glob("*.damaged*"))
+
+
+def test_other_runs_root_is_refused_with_the_one_it_has(sweep, folder, tmp_path, capsys):
+    assert sweep() == 0
+    assert sweep(more=[f"++runs_root={tmp_path / 'elsewhere'}"]) == 2
+    assert f"give runs_root={tmp_path / 'runs'}" in capsys.readouterr().err
+
+
+def test_seeds_alone_need_no_baseline(sweep, folder):
+    assert sweep(space={}, baseline=True) == 0
+    assert len(results(folder)) == 1
+
+
+def test_a_class_that_is_not_there_is_told_after_the_first_epoch(sweep, folder, capsys):
+    assert sweep(objectives={"val/recall.nosuch": "maximize"}) == 2
+    said = capsys.readouterr().err
+    assert "objective val/recall.nosuch" in said
+    assert "it reports: val/" in said
+
+
+def test_a_plan_of_an_adaptive_study_knows_what_it_chose(sweep, capsys):
+    tpe = {"sampler": {"name": "tpe"}, "budget": {"trials": 4}}
+    assert sweep(**tpe) == 0
+    capsys.readouterr()
+    assert sweep(**tpe, plan=True) == 0
+    assert "4 configurations × 3 seeds = 12 runs; 12 done already" in capsys.readouterr().out
 
 
 def test_the_budget_of_hours_is_kept_and_the_rest_is_done_later(sweep, folder, monkeypatch):
