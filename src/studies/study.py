@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
-DAMAGED = re.compile("malformed|not a database|corrupt|no such table|no such column|JSONDecodeError|KeyError|Unicode")
-"""What errors of a truncated or overwritten storage say; a locked or full one is not damaged."""
+HEALTHY = re.compile("locked|is full|readonly|unable to open|permission|no longer compatible|upgrad", re.IGNORECASE)
+"""What errors say that do not mean damage: others hold the storage, the disk is full, it is another Optuna's."""
 
 
 @dataclass(frozen=True)
@@ -479,7 +479,7 @@ def _stored(folder: Path, storage: str, manifest: Mapping[str, Any]) -> optuna.S
     except Exception as error:  # of any database driver
         if isinstance(error, OSError):
             raise
-        if file is None or not file.exists() or not DAMAGED.search(f"{type(error).__name__}: {error}"):
+        if file is None or not file.exists() or HEALTHY.search(str(error)):
             reason = mask(str(error).splitlines()[0])
             raise UserError(f"storage={mask(storage)}: cannot be used ({type(error).__name__}: {reason})") from None
         aside = next(
