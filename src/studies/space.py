@@ -265,6 +265,7 @@ def _sweep(key: str, given: str, parse: Parse) -> Dimension | None:
     interval = override.value()
     integer = isinstance(interval.start, int) and isinstance(interval.end, int)
     low, high, log = interval.start, interval.end, "log" in interval.tags
+    given = re.sub(r"tag\(log, ?interval\((.*)\)\)", r"log(\1)", given)  # as people write it
     if not low < high:
         raise ValueError(f"{given}: the interval is empty; its low end must be below its high end")
     if log and not low > 0:
