@@ -122,7 +122,7 @@ def test_zipped_dimensions_move_together():
         ({"a": "range(5,5)"}, "0 values"),
         ({"a": []}, "has no values"),
         ({"a": "interval(2,1)"}, "the interval is empty"),
-        ({"a": "log(0,1)"}, "begin above 0"),
+        ({"a": "log(0,1)"}, "a: log(0,1): a logarithmic interval must begin above 0"),
         ({"a": "range(0,1,0)"}, "the step is 0"),
         ({"a, b": [[1, 2], [3]]}, "1 values for 2 keys"),
         ({"a, b": [1, 2]}, "list of rows"),
