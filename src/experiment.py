@@ -25,7 +25,7 @@ from src.evaluation import plots, predictions
 from src.evaluation.groups import evaluate
 from src.evaluation.predictions import Predictions
 from src.inference import probabilities
-from src.noise_models.transition_matrix import realised
+from src.noise_models.sampling import realised
 from src.seeding import numpy_stream, seed_torch
 from src.strategies.base import Predictor
 from src.task import Split, Splits, Task, class_counts
@@ -70,8 +70,9 @@ def run(
         for note in splits.notes:
             log.info("%s", note)
         code = provenance.code_hash(settings.code)
-        key = provenance.run_key(experiment.config, splits.fingerprint, code)
-        record = provenance.describe(key, experiment.name, settings.seed, splits.fingerprint, code)
+        fingerprint = splits.fingerprint + experiment.noise_model.fingerprint()
+        key = provenance.run_key(experiment.config, fingerprint, code)
+        record = provenance.describe(key, experiment.name, settings.seed, fingerprint, code)
         record |= {"config_key": provenance.config_key(experiment.config), "figures": settings.figures}
         run = runs.open_run(
             settings.runs_root, experiment.name, key, experiment.config, record,
@@ -109,7 +110,7 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     splits = experiment.dataset.splits(settings.data_root, settings.cache_root, settings.seed)
     prepared = prepare(experiment, splits)
     experiment.model.setup(prepared.task)
-    strategy.setup(prepared.task, experiment.model.feature_dim, experiment.imbalance_strategy.criterion)
+    strategy.setup(prepared.task, experiment.model, experiment.imbalance_strategy.criterion)
     device = experiment.trainer.device
     load_weights(folder / f"{experiment.trainer.select}.pt", experiment.model, strategy, device)
     predictor = Predictor(experiment.model.to(device), strategy.to(device))
@@ -131,7 +132,7 @@ def prepare(experiment: Experiment, splits: Splits) -> Prepared:
     facts: dict[str, float] = {}
     noisy: dict[str, Any] = {}
     for name, split in (("train", splits.train), ("val", splits.val)):
-        observed = experiment.noise_model.corrupt(split.labels, num_classes, numpy_stream(seed, f"noise/{name}"))
+        observed = experiment.noise_model.corrupt(split, num_classes, numpy_stream(seed, f"noise/{name}"))
         noisy[name] = split.with_labels(observed)
         matrix, rate = realised(split.labels, observed, num_classes)
         facts[f"data/{name}/flip_rate"] = rate
@@ -149,6 +150,7 @@ def prepare(experiment: Experiment, splits: Splits) -> Prepared:
         input_shape=train.inputs.shape,
         views=splits.views,
         class_counts=tuple(class_counts(train.labels, num_classes).tolist()),
+        transition=experiment.noise_model.transition(num_classes),
     )
     for name, part in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
         facts[f"data/{name}/size"] = len(part)
@@ -176,7 +178,7 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     experiment.imbalance_strategy.setup(prepared.train.labels, task.num_classes)
     seed_torch(settings.seed, "model")
     experiment.model.setup(task)
-    strategy.setup(task, experiment.model.feature_dim, experiment.imbalance_strategy.criterion)
+    strategy.setup(task, experiment.model, experiment.imbalance_strategy.criterion)
 
     def each_epoch(epoch: int, metrics: dict[str, float]) -> bool:
         if settings.score not in metrics:

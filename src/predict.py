@@ -64,7 +64,7 @@ def predict(options: Options) -> pd.DataFrame:
     experiment = config.check(cfg)
     settings, described = experiment.settings, json.loads((folder / "task.json").read_text())
     names = described[f"{described['predicts']}_names"]
-    fields = {key: described[key] for key in Task.__dataclass_fields__}
+    fields = {key: described[key] for key in Task.__dataclass_fields__ if key in described}
     arrays: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
     task = Task(**arrays)
     experiment.dataset.learned = described["learned"]
@@ -81,7 +81,7 @@ def predict(options: Options) -> pd.DataFrame:
     except ValueError as error:
         raise UserError(str(error)) from None
     experiment.model.setup(task)
-    experiment.strategy.setup(task, experiment.model.feature_dim, experiment.imbalance_strategy.criterion)
+    experiment.strategy.setup(task, experiment.model, experiment.imbalance_strategy.criterion)
     load_weights(folder / f"{cfg.trainer.select}.pt", experiment.model, experiment.strategy, device)
     predictor = Predictor(experiment.model.to(device), experiment.strategy.to(device))
     rows = np.arange(len(new.inputs), dtype=np.int64)

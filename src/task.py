@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from src.transition_matrix import TransitionMatrix
+
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -106,6 +108,8 @@ class Task:
     views: int = 1
     class_counts: tuple[int, ...] = ()
     """Observed training labels per class, after corruption, before balancing."""
+    transition: TransitionMatrix | None = None
+    """P(observed | true) as the noise model states it; None where it is not known."""
 
     @property
     def num_classes(self) -> int:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[1] / "src"
-BASICS = {"component", "errors", "seeding", "task"}
+BASICS = {"component", "errors", "seeding", "task", "transition_matrix"}
 ALLOWED = {
     "component": set(), "errors": set(), "seeding": set(), "torchvision_ops": set(), "checkpoint": {"errors"},
-    "task": set(),
+    "task": {"transition_matrix"}, "transition_matrix": set(),
     "simulators": {"simulators"},
     "datasets": BASICS | {"datasets", "simulators"},
     "noise_models": BASICS | {"noise_models"},
@@ -17,7 +17,7 @@ ALLOWED = {
     "augmentations": BASICS | {"augmentations"},
     "models": BASICS | {"models"},
     "strategies": BASICS | {"strategies", "models", "training"},
-    "evaluation": {"task", "errors", "evaluation"},
+    "evaluation": {"task", "errors", "evaluation", "transition_matrix"},
     "loading": BASICS, "inference": BASICS | {"loading", "strategies"},
     "training": BASICS | {"augmentations", "checkpoint", "evaluation", "imbalance_strategies", "inference", "loading",
                           "models", "strategies"},

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from src.component import Component
-from src.noise_models.transition_matrix import TransitionMatrix
-from src.task import IntArray
+from src.noise_models.sampling import corrupt
+from src.task import IntArray, Split
+from src.transition_matrix import TransitionMatrix
+
+Sampling = Literal["iid", "exact"]
 
 
 class NoiseModel(Component):
-    """The default leaves every label as it is."""
+    """Sees a split with its inputs; answers with observed labels."""
+
+    def transition(self, num_classes: int) -> TransitionMatrix | None:
+        """P(observed | true) where it is the same for every example of a class, else None.
+
+        Raises UserError if it does not fit the number of classes.
+        """
+        raise NotImplementedError
+
+    def corrupt(self, split: Split, num_classes: int, rng: np.random.Generator) -> IntArray:
+        """Observed labels, (n,), for the split's right ones. Raises UserError if they cannot be made."""
+        raise NotImplementedError
+
+    def fingerprint(self) -> str:
+        """Changes with the content of files that the model reads; part of a run's identity."""
+        return ""
+
+
+class ClassConditional(NoiseModel):
+    """Noise that a transition matrix says all of."""
+
+    sampling: Sampling
 
     def transition(self, num_classes: int) -> TransitionMatrix:
-        """P(observed | true) as the model states it. Raises UserError if it does not fit the number of classes."""
-        return TransitionMatrix.identity(num_classes)
+        raise NotImplementedError
 
-    def corrupt(self, labels: IntArray, num_classes: int, rng: np.random.Generator) -> IntArray:
-        """Observed labels for true ones, both (n,)."""
-        return labels
+    def corrupt(self, split: Split, num_classes: int, rng: np.random.Generator) -> IntArray:
+        return corrupt(split.labels, self.transition(num_classes), self.sampling, rng)

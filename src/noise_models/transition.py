@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-import numpy as np
-
 from src.errors import UserError
-from src.noise_models.base import NoiseModel
-from src.noise_models.transition_matrix import TransitionMatrix, corrupt
-from src.task import IntArray
+from src.noise_models.base import ClassConditional, Sampling
+from src.transition_matrix import TransitionMatrix
 
 EXAMPLE = [[0.9, 0.3, 0.1], [0.05, 0.4, 0.1], [0.05, 0.3, 0.8]]
 
 
-class Transition(NoiseModel):
+class Transition(ClassConditional):
     """Class-conditional noise: matrix[i][j] = P(observed i | true j), so columns sum to 1."""
 
-    def __init__(self, *, matrix: list[list[float]] = EXAMPLE, sampling: Literal["iid", "exact"] = "iid") -> None:
+    def __init__(self, *, matrix: list[list[float]] = EXAMPLE, sampling: Sampling = "iid") -> None:
         self.matrix, self.sampling = TransitionMatrix(matrix), sampling
 
     def transition(self, num_classes: int) -> TransitionMatrix:
@@ -25,6 +20,3 @@ class Transition(NoiseModel):
             n = len(self.matrix)
             raise UserError(f"noise_model.matrix is {n}×{n}, but the dataset has {num_classes} classes")
         return self.matrix
-
-    def corrupt(self, labels: IntArray, num_classes: int, rng: np.random.Generator) -> IntArray:
-        return corrupt(labels, self.transition(num_classes), self.sampling, rng)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from src.component import Fraction
-from src.noise_models.base import NoiseModel
-from src.noise_models.transition_matrix import TransitionMatrix, corrupt
-from src.task import IntArray
+from src.noise_models.base import ClassConditional, Sampling
+from src.transition_matrix import TransitionMatrix
 
 
-class Uniform(NoiseModel):
+class Uniform(ClassConditional):
     """A share `rate` of the labels is redrawn uniformly.
 
     With `include_self` the true class is among the candidates, so that only rate · (C-1)/C of the labels are wrong:
     published "40 % uniform noise" means either.
     """
 
-    def __init__(
-        self, *, rate: Fraction = 0.4, include_self: bool = False, sampling: Literal["iid", "exact"] = "iid"
-    ) -> None:
+    def __init__(self, *, rate: Fraction = 0.4, include_self: bool = False, sampling: Sampling = "iid") -> None:
         self.rate, self.include_self, self.sampling = rate, include_self, sampling
 
     def transition(self, num_classes: int) -> TransitionMatrix:
@@ -30,6 +25,3 @@ class Uniform(NoiseModel):
         stay = 1 - self.rate + (self.rate / others if self.include_self else 0)
         np.fill_diagonal(spread, stay)
         return TransitionMatrix(spread)
-
-    def corrupt(self, labels: IntArray, num_classes: int, rng: np.random.Generator) -> IntArray:
-        return corrupt(labels, self.transition(num_classes), self.sampling, rng)

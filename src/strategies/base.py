@@ -47,7 +47,7 @@ class Strategy(Component, nn.Module):
     def __init__(self) -> None:
         super().__init__()
 
-    def setup(self, task: Task, feature_dim: int, criterion: Criterion) -> None:
+    def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         """Make own parameters; raises UserError for a task it cannot serve."""
         self.criterion = criterion
 

@@ -37,13 +37,13 @@ class DANN(Strategy):
         super().__init__()
         self.scale, self.hidden, self.dropout = scale, hidden, dropout
 
-    def setup(self, task: Task, feature_dim: int, criterion: Criterion) -> None:
-        super().setup(task, feature_dim, criterion)
+    def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
+        super().setup(task, model, criterion)
         if task.num_domains < 2:
             raise UserError(
                 f"strategy=dann needs a dataset with two domains; this one has only '{task.domain_names[0]}'"
             )
-        self.head = domain_head(feature_dim, self.hidden, self.dropout, task.num_domains)
+        self.head = domain_head(model.feature_dim, self.hidden, self.dropout, task.num_domains)
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float

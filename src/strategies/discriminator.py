@@ -23,12 +23,12 @@ class Discriminator(Strategy):
         super().__init__()
         self.hidden, self.dropout = hidden, dropout
 
-    def setup(self, task: Task, feature_dim: int, criterion: Criterion) -> None:
-        super().setup(task, feature_dim, criterion)
+    def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
+        super().setup(task, model, criterion)
         if task.num_domains < 2:
             name = task.domain_names[0]
             raise UserError(f"strategy=discriminator needs a dataset with two domains; this one has only '{name}'")
-        self.head = domain_head(feature_dim, self.hidden, self.dropout, task.num_domains)
+        self.head = domain_head(model.feature_dim, self.hidden, self.dropout, task.num_domains)
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float

@@ -60,7 +60,7 @@ def epoch_of(strategy: Strategy, train: Split, target: Split | None) -> Callable
     balance = NoBalance()
     balance.setup(train.labels, 3)
     model = network()
-    strategy.setup(TASK, model.feature_dim, balance.criterion)
+    strategy.setup(TASK, model, balance.criterion)
     trainer = Trainer(
         options, train=train, target=target, val=train, class_names=TASK.class_names, balance=balance,
         augmentation=NoAugmentation(), make_optimizer=lambda p: torch.optim.Adam(p), make_schedule=lambda o, n: None,

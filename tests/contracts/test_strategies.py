@@ -35,7 +35,7 @@ def made(name):
     seed_torch(0, "model")
     model, strategy = MLR(), yamls.build("strategy", name)
     model.setup(TASK)
-    strategy.setup(TASK, model.feature_dim, criterion)
+    strategy.setup(TASK, model, criterion)
     return model, strategy
 
 
@@ -67,7 +67,7 @@ def test_total_is_a_finite_scalar_whose_gradient_reaches_the_backbone(name):
     seed_torch(0, "model")
     model, strategy = Backbone(), yamls.build("strategy", name)
     model.setup(TASK)
-    strategy.setup(TASK, model.feature_dim, criterion)
+    strategy.setup(TASK, model, criterion)
     found = losses(model, strategy)
     assert all(value.ndim == 0 and torch.isfinite(value) for value in found.values())
     found["total"].backward()

@@ -27,7 +27,7 @@ def test_parameter_counts_are_the_studys():
     assert sum(b.numel() for name, b in model.named_buffers() if "running" in name) == 3_536
     assert parameters(network(classes=2)[0]) == 393_524
     dann = DANN()
-    dann.setup(task, model.feature_dim, lambda log_probs, y: log_probs)
+    dann.setup(task, model, lambda log_probs, y: log_probs)
     assert parameters(model, dann) == 435_894
 
 

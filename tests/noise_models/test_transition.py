@@ -6,20 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import UserError
+from src.noise_models.sampling import realised
 from src.noise_models.transition import Transition
-from src.noise_models.transition_matrix import TransitionMatrix, realised
+from src.transition_matrix import TransitionMatrix
+from tests.noise_models.splits import split_of
 
 T = [[0.9, 0.3, 0.1], [0.05, 0.4, 0.1], [0.05, 0.3, 0.8]]
 
 
 def test_columns_are_what_a_true_class_becomes():
-    observed = Transition(matrix=T).corrupt(np.full(50_000, 1), 3, np.random.default_rng(0))
+    observed = Transition(matrix=T).corrupt(split_of(np.full(50_000, 1)), 3, np.random.default_rng(0))
     assert np.allclose(np.bincount(observed) / 50_000, [0.3, 0.4, 0.3], atol=0.01)
 
 
 def test_exact_counts_are_the_expected_ones():
     labels = np.repeat([0, 1, 2], [100, 10, 7])
-    observed = Transition(matrix=T, sampling="exact").corrupt(labels, 3, np.random.default_rng(0))
+    observed = Transition(matrix=T, sampling="exact").corrupt(split_of(labels), 3, np.random.default_rng(0))
     assert np.bincount(observed[labels == 0], minlength=3).tolist() == [90, 5, 5]
     assert np.bincount(observed[labels == 1], minlength=3).tolist() == [3, 4, 3]
     assert np.bincount(observed[labels == 2], minlength=3).sum() == 7
@@ -30,7 +32,7 @@ def test_exact_sampling_is_within_one_of_the_expectation(num_classes, seed, n):
     rng = np.random.default_rng(seed)
     matrix = TransitionMatrix(rng.dirichlet(np.ones(num_classes), size=num_classes).T)
     noise = Transition(matrix=matrix.columns.tolist(), sampling="exact")
-    observed = noise.corrupt(np.zeros(n, dtype=np.int64), num_classes, rng)
+    observed = noise.corrupt(split_of(np.zeros(n, dtype=np.int64)), num_classes, rng)
     assert (np.abs(np.bincount(observed, minlength=num_classes) - n * matrix.columns[:, 0]) < 1 + 1e-6).all()
 
 
@@ -72,7 +74,7 @@ def test_a_singular_matrix_has_no_inverse():
 
 def test_the_number_of_classes_must_fit():
     with pytest.raises(UserError, match=r"noise_model\.matrix is 3×3, but the dataset has 10 classes"):
-        Transition(matrix=T).corrupt(np.zeros(5, dtype=np.int64), 10, np.random.default_rng(0))
+        Transition(matrix=T).corrupt(split_of(np.zeros(5, dtype=np.int64)), 10, np.random.default_rng(0))
 
 
 def test_the_matrix_cannot_be_changed():

@@ -40,7 +40,7 @@ def made(strategy):
     seed_torch(0, "model")
     model = Body()
     model.setup(TASK)
-    strategy.setup(TASK, model.feature_dim, criterion)
+    strategy.setup(TASK, model, criterion)
     return model, strategy
 
 
@@ -116,4 +116,4 @@ def test_target_labels_count_only_where_they_may_be_seen():
 
 def test_one_domain_is_refused():
     with pytest.raises(UserError, match="strategy=dann needs a dataset with two domains"):
-        DANN().setup(Task(("a", "b"), ("all",), "vector", (6,)), 6, criterion)
+        DANN().setup(Task(("a", "b"), ("all",), "vector", (6,)), MLR(), criterion)

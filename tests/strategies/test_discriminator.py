@@ -10,7 +10,7 @@ TASK = Task(("a", "b", "c"), ("genie", "gibuu"), "vector", (4,))
 def test_it_never_reads_a_class_label():
     model, strategy = MLR(), Discriminator(dropout=0.0)
     model.setup(TASK)
-    strategy.setup(TASK, model.feature_dim, None)
+    strategy.setup(TASK, model, None)
     x, y = torch.randn(12, 4), torch.arange(12) % 3
 
     def batch(labels, domain):

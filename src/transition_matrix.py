@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from src.task import FloatArray, IntArray
-
+FloatArray = npt.NDArray[np.float64]
 TOLERANCE = 1e-6
 
 
@@ -71,41 +70,3 @@ class TransitionMatrix:
 
     def __repr__(self) -> str:
         return f"TransitionMatrix({self.columns.tolist()})"
-
-
-def realised(clean: IntArray, observed: IntArray, num_classes: int) -> tuple[TransitionMatrix, float]:
-    """What a corruption really did: the empirical matrix and the share of changed labels.
-
-    The column of an absent class is that of the identity.
-    """
-    counts = np.zeros((num_classes, num_classes))
-    np.add.at(counts, (observed, clean), 1)
-    totals = counts.sum(axis=0)
-    matrix = np.where(totals > 0, counts / np.where(totals > 0, totals, 1), np.eye(num_classes))
-    return TransitionMatrix(matrix), float(np.mean(clean != observed)) if len(clean) else 0.0
-
-
-def corrupt(labels: IntArray, matrix: TransitionMatrix, sampling: str, rng: np.random.Generator) -> IntArray:
-    """Observed labels drawn from T's columns.
-
-    `iid`: every label on its own. `exact`: the counts of each column are the expected ones (largest remainder), and
-    only who is flipped is random.
-    """
-    observed = labels.copy()
-    for true in np.unique(labels):
-        members = np.flatnonzero(labels == true)
-        column = matrix.columns[:, true]
-        if sampling == "iid":
-            observed[members] = rng.choice(len(matrix), size=len(members), p=column)
-        else:
-            observed[rng.permutation(members)] = np.repeat(np.arange(len(matrix)), _apportion(column, len(members)))
-    return observed
-
-
-def _apportion(shares: FloatArray, total: int) -> IntArray:
-    """Integers that sum to the total, nearest to shares · total (largest remainder)."""
-    exact = shares * total
-    whole = np.floor(exact + 1e-9).astype(np.int64)
-    left = total - int(whole.sum())
-    whole[np.argsort(whole - exact, kind="stable")[:left]] += 1
-    return whole
