@@ -35,7 +35,14 @@ if "KILTER_STUDY" in os.environ:
 else:
     HERE = Path(mkdtemp())
     places = [f"runs_root={HERE}/runs", f"hydra.sweeper.studies_root={HERE}/studies", "hydra.sweeper.study=digits"]
-    question = ["dataset=digits", "model=mlr,lenet", "optimizer.lr=0.003,0.01,0.03", "seed=0,1,2", "trainer.epochs=3"]
+    question = [
+        "dataset=digits",
+        "model=mlr,lenet",
+        "optimizer=adam",
+        "optimizer.lr=0.003,0.01,0.03",
+        "seed=0,1,2",
+        "trainer.epochs=3",
+    ]
     command = [sys.executable, "-m", "src.run", "-m", *question, *places, "tracking.enabled=false"]
     subprocess.run(command, cwd=ROOT, check=True)
     STUDY = HERE / "studies" / "digits"

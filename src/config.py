@@ -32,7 +32,7 @@ from src.evaluation.metrics import METRICS
 from src.imbalance_strategies.base import ImbalanceStrategy
 from src.models.base import Model
 from src.noise_models.base import NoiseModel
-from src.strategies.base import Strategy
+from src.strategies.base import ParameterGroups, Strategy
 from src.tracking import Tracking
 from src.training import TrainerOptions
 
@@ -40,7 +40,7 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 ALLOWED = ("src.", "torch.optim.")
 TOTAL_STEPS = "total_steps"
 
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+MakeOptimizer = Callable[[ParameterGroups], Optimizer]
 MakeSchedule = Callable[[Optimizer, int], LRScheduler | None]
 
 
@@ -245,14 +245,23 @@ def _sentences(error: pydantic.ValidationError, owner: str, prefix: str, known: 
 
 
 def _optimizer(cls: Any, options: dict[str, Any], problems: list[str]) -> MakeOptimizer | None:
-    def make(parameters: Iterable[nn.Parameter]) -> Optimizer:
+    def make(parameters: ParameterGroups) -> Optimizer:
         optimizer: Optimizer = cls(parameters, **options)
         return optimizer
+
+    if cls.__name__ == "LBFGS" and cls.__module__.startswith("torch."):
+        problems.append(
+            "optimizer: torch's LBFGS is not driven here; optimizer=lbfgs is SciPy's, with L2 and L1 penalties"
+        )
+        return None
 
     def try_out() -> object:
         return _standing_in(cls)([_dummy()], **options)
 
-    return make if _tried("optimizer", cls, options, problems, try_out) else None
+    ok = _tried("optimizer", cls, options, problems, try_out)
+    if "lr" in options and getattr(cls, "full_batch", False):
+        problems[-1] += "; a linear model brings optimizer=lbfgs along: add optimizer=adam (or sgd) for a learning rate"
+    return make if ok else None
 
 
 def _schedule(cls: Any, options: dict[str, Any], problems: list[str]) -> MakeSchedule | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
 import itertools
 import logging
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import torch
 from annotated_types import Ge
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from src import checkpoint
@@ -31,14 +32,17 @@ from src.inference import probabilities
 from src.loading import Loader, chunks, endless, num_chunks
 from src.models.base import Model
 from src.seeding import numpy_stream, seed_torch, torch_stream
-from src.strategies.base import Predictor, Strategy
-from src.task import Batch, Split
+from src.strategies.base import ParameterGroups, Predictor, Strategy
+from src.task import Batch, BoolArray, IntArray, Split
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
 log = logging.getLogger(__name__)
+
+FULL_BATCH = 4096
+"""Examples at a time when an optimizer takes all of them in one step; only memory depends on it."""
 
 OnEpoch = Callable[[int, dict[str, float]], bool | None]
 """Called with (epoch, metrics) after each epoch; returning True stops the training."""
@@ -129,6 +133,7 @@ class Progress:
     step: int = 0
     best: float = math.nan
     best_epoch: int = 0
+    converged: bool = False
 
 
 class Trainer:
@@ -148,7 +153,7 @@ class Trainer:
         class_names: tuple[str, ...],
         balance: ImbalanceStrategy,
         augmentation: Augmentation,
-        make_optimizer: Callable[[Iterator[nn.Parameter]], Optimizer],
+        make_optimizer: Callable[[ParameterGroups], Optimizer],
         make_schedule: Callable[[Optimizer, int], LRScheduler | None],
         seed: int,
         folder: Path,
@@ -156,6 +161,7 @@ class Trainer:
         resume: bool = False,
     ) -> None:
         self.options, self.device = options, options.device
+        self.train = train
         self.source = Loader(train, self.device)
         self.target = Loader(target, self.device) if target is not None and len(target) else None
         self.val, self.val_inputs = val, val.inputs.resident(self.device)
@@ -163,20 +169,51 @@ class Trainer:
         self.balance, self.augmentation = balance, augmentation
         self.make_optimizer, self.make_schedule = make_optimizer, make_schedule
         self.seed, self.folder, self.on_epoch, self.resume = seed, folder, on_epoch, resume
-        epoch_length = len(balance.order(numpy_stream(seed, "batches", 0)))
-        self.steps_per_epoch = num_chunks(epoch_length, options.batch_size)
-        self.total_steps = options.epochs * self.steps_per_epoch
-        if options.max_steps is not None:
-            self.total_steps = min(self.total_steps, options.max_steps)
         self.progress = Progress()
+        self._plan(full_batch=False)
 
-    def minimise(self, model: Model, strategy: Strategy) -> Predictor:
-        """The shared loop over `strategy.loss`; returns the predictor of the selected epoch."""
+    def _plan(self, *, full_batch: bool) -> None:
+        """How many steps there will be: one an epoch for an optimizer that takes all examples at once."""
+        self.batch_size = FULL_BATCH if full_batch else self.options.batch_size
+        epoch_length = len(self.balance.order(numpy_stream(self.seed, "batches", 0)))
+        self.steps_per_epoch = 1 if full_batch else num_chunks(epoch_length, self.batch_size)
+        self.total_steps = self.options.epochs * self.steps_per_epoch
+        if self.options.max_steps is not None:
+            self.total_steps = min(self.total_steps, self.options.max_steps)
+
+    def on(
+        self, which: IntArray | BoolArray, name: str, *, labels: IntArray | None = None, balanced: bool = True
+    ) -> Trainer:
+        """A trainer for an auxiliary model on some of the training examples, with other labels if given.
+
+        Its epochs are not reported, the target domain is left out, and its checkpoints are in a folder `name` of the
+        run's; a resumed run finds them. Unless `balanced`, every example is drawn once an epoch and weighs alike.
+        """
+        train = self.train if labels is None else self.train.with_labels(labels)
+        train = train.select(which)
+        balance = copy.deepcopy(self.balance) if balanced else ImbalanceStrategy()
+        balance.setup(train.labels, len(self.class_names))
+        options = copy.copy(self.options)
+        options.progress = "none"
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return Trainer(
+            options, train=train, target=None, val=self.val, class_names=self.class_names, balance=balance,
+            augmentation=self.augmentation, make_optimizer=self.make_optimizer, make_schedule=self.make_schedule,
+            seed=self.seed, folder=folder, on_epoch=lambda epoch, found: None, resume=self.resume,
+        )  # fmt: skip
+
+    def minimise(self, model: Model, strategy: Strategy, after_epoch: Callable[[], None] | None = None) -> Predictor:
+        """The shared loop over `strategy.loss`; returns the predictor of the selected epoch.
+
+        `after_epoch` is called before an epoch is validated and remembered: what it changes must be in a state_dict.
+        """
         model.to(self.device)
         strategy.to(self.device)
         if self.options.compile:
             model.features = torch.compile(model.features)  # type: ignore[method-assign]
-        optimizer = self.make_optimizer(itertools.chain(model.parameters(), strategy.parameters()))
+        optimizer = self.make_optimizer(strategy.parameter_groups(model))
+        self._plan(full_batch=getattr(optimizer, "full_batch", False))
         schedule = self.make_schedule(optimizer, self.total_steps)
         predictor = Predictor(model, strategy)
         if self.resume and (self.folder / "last.pt").exists():
@@ -186,7 +223,10 @@ class Trainer:
             started = time.perf_counter()
             seen, found = self._epoch(model, strategy, optimizer, schedule)
             found["train/events_per_second"] = seen / (time.perf_counter() - started)
+            if after_epoch is not None:
+                after_epoch()
             found |= self.validate(predictor)
+            self.progress.converged = after_epoch is None and getattr(optimizer, "converged", False)
             stop = self.on_epoch(self.progress.epoch, found)  # before the checkpoint: a repeated epoch is recorded anew
             self._remember(found, model, strategy, optimizer, schedule)
             self._report(found)
@@ -209,6 +249,9 @@ class Trainer:
         now, options = self.progress, self.options
         if now.epoch >= options.epochs or now.step >= self.total_steps:
             return True
+        if now.converged:
+            log.info("converged: no component of the gradient is above the optimizer's tolerance")
+            return True
         if options.patience is not None and now.epoch - now.best_epoch >= options.patience and now.epoch:
             log.info("%s has not improved for %d epochs: stopping", options.monitor, options.patience)
             return True
@@ -220,6 +263,8 @@ class Trainer:
         """One pass; returns how many events it saw and the mean of each named loss."""
         epoch = self.progress.epoch
         seed_torch(self.seed, "dropout", epoch)
+        if getattr(optimizer, "full_batch", False):
+            return self._all_at_once(model, strategy, optimizer)
         generator = torch_stream(self.seed, "augment", epoch, device=self.device)
         model.train()
         strategy.train()
@@ -253,10 +298,47 @@ class Trainer:
             raise UserError(self._diverged("the training loss is not finite"))
         return seen, means
 
+    def _all_at_once(self, model: Model, strategy: Strategy, optimizer: Optimizer) -> tuple[int, dict[str, float]]:
+        """One step on all examples; returns how many events its evaluations saw, and the mean of each named loss."""
+        epoch = self.progress.epoch
+        generator = torch_stream(self.seed, "augment", epoch, device=self.device)
+        model.train()
+        strategy.train()
+        batches = []
+        for source, target in self._batches(epoch):
+            source.x = self.augmentation(source.x, generator)
+            if target is not None:
+                target.x = self.augmentation(target.x, generator)
+            batches.append((source, target))
+        size = sum(len(source) for source, _ in batches)
+        means: dict[str, float] = {}
+        evaluations = 0
+
+        def closure() -> float:
+            nonlocal evaluations
+            evaluations += 1
+            means.clear()
+            seed_torch(self.seed, "dropout", epoch)  # the same function at every evaluation
+            optimizer.zero_grad(set_to_none=True)
+            for source, target in batches:
+                losses = strategy.loss(model, source, target, None, self.progress.step / self.total_steps)
+                (losses["total"] * (len(source) / size)).backward()
+                for name, value in losses.items():
+                    means[f"train/{name}"] = (
+                        means.get(f"train/{name}", 0.0) + float(value.detach()) * len(source) / size
+                    )
+            return means["train/total"]
+
+        optimizer.step(closure)
+        self.progress.step += 1
+        if not math.isfinite(means["train/total"]):
+            raise UserError(self._diverged("the training loss is not finite"))
+        return evaluations * size, {**means, "train/iterations": float(getattr(optimizer, "iterations", evaluations))}
+
     def _batches(self, epoch: int) -> Iterator[tuple[Batch, Batch | None]]:
         order = self.balance.order(numpy_stream(self.seed, "batches", epoch))
-        left = self.total_steps - self.progress.step
-        pieces = list(itertools.islice(chunks(order, self.options.batch_size), left))
+        left = None if self.steps_per_epoch == 1 else self.total_steps - self.progress.step
+        pieces = list(itertools.islice(chunks(order, self.batch_size), left))
         if self.target is None:
             return ((batch, None) for batch in self.source.batches(iter(pieces)))
         start = (epoch - 1) * len(order)

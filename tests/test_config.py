@@ -29,15 +29,18 @@ def test_the_groups_are_the_folders_of_conf():
     "path", sorted(p for g in GROUPS for p in (CONF / g).glob("*.yaml")), ids=lambda p: f"{p.parent.name}={p.stem}"
 )
 def test_every_option_of_every_group_passes_the_check(digits, path):
-    pair = {"dann": ["dataset=nova"], "discriminator": ["dataset=nova"]}.get(path.stem, [])
+    pair = {"dann": ["dataset=nova"], "discriminator": ["dataset=nova"], "onecycle": ["optimizer=adam"]}.get(
+        path.stem, []
+    )
     required = (
         {"transition": ["noise_model.matrix=[[.9,.1],[.1,.9]]"]}.get(path.stem, [])
         if path.parent.name == "noise_model"
         else []
     )
     experiment = config.check(digits(*pair, f"{path.parent.name}={path.stem}", *required))
-    target = yaml.safe_load(path.read_text()).get("_target_")
-    if target and target.startswith("src."):
+    content = yaml.safe_load(path.read_text())
+    target = content.get(path.parent.name, content).get("_target_")
+    if target and target.startswith("src.") and path.parent.name != "optimizer":
         assert type(getattr(experiment, path.parent.name)).__name__ == target.rpartition(".")[2]
 
 
@@ -88,9 +91,15 @@ def test_a_wrong_class_is_explained(digits, target, why):
     assert why in mistakes(digits, f"strategy._target_={target}")
 
 
+def test_a_learning_rate_for_a_linear_model_needs_another_optimizer(digits):
+    assert "optimizer.lr: LBFGS has no option 'lr'" in (text := mistakes(digits, "optimizer.lr=0.1"))
+    assert text.endswith("add optimizer=adam (or sgd) for a learning rate")
+    assert "optimizer=lbfgs is SciPy's" in mistakes(digits, "optimizer._target_=torch.optim.LBFGS")
+
+
 def test_bad_values_of_torchs_optimizers_are_found_before_the_run(digits):
-    assert "optimizer: Adam does not take" in mistakes(digits, "optimizer.lr=-1")
-    assert "optimizer: Adam does not take" in mistakes(digits, "optimizer.lr=fast")
+    assert "optimizer: Adam does not take" in mistakes(digits, "optimizer=adam", "optimizer.lr=-1")
+    assert "optimizer: Adam does not take" in mistakes(digits, "optimizer=adam", "optimizer.lr=fast")
 
 
 def test_a_plain_value_for_a_group_names_its_options():

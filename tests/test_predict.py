@@ -11,7 +11,15 @@ from src.evaluation.predictions import load
 from src.predict import Options, main, predict, with_prior
 from tests.test_training import only_run
 
-TABLE = ["dataset=table", "dataset.path=t.csv", "model=mlr", "trainer.epochs=3", "optimizer.lr=0.05"]
+TABLE = [
+    "dataset=table",
+    "dataset.path=t.csv",
+    "model=mlr",
+    "optimizer=adam",
+    "schedule=onecycle",
+    "trainer.epochs=3",
+    "optimizer.lr=0.05",
+]
 
 
 @pytest.fixture
@@ -90,7 +98,7 @@ def test_mistakes_are_sentences(trained, tmp_path, monkeypatch, capsys, argument
 
 
 def test_pictures_of_another_size_are_refused(train, tmp_path):
-    train("dataset=digits", "model=mlr", "trainer.epochs=1")
+    train("dataset=digits", "model=mlr", "optimizer=adam", "schedule=onecycle", "trainer.epochs=1")
     folder = only_run(tmp_path / "runs_root")
     np.savez(tmp_path / "new.npz", X=np.zeros((3, 9, 9)))
     with pytest.raises(UserError, match="X must have the shape"):

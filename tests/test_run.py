@@ -9,7 +9,14 @@ from src import config, experiment
 from src.evaluation.predictions import load
 from tests.test_training import only_run
 
-SMALL = ["dataset=digits", "model=mlr", "trainer.epochs=2", "trainer.num_threads=1"]
+SMALL = [
+    "dataset=digits",
+    "model=mlr",
+    "optimizer=adam",
+    "schedule=onecycle",
+    "trainer.epochs=2",
+    "trainer.num_threads=1",
+]
 
 
 def test_the_command_trains_and_leaves_a_record_that_stands_alone(command, tmp_path):

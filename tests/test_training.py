@@ -28,7 +28,14 @@ def only_run(root: Path) -> Path:
 
 DROPOUT = ["dataset=digits", "model=mlr", "schedule=onecycle", "augmentation=flip", "optimizer=sgd", "noise_model=uniform",
            "imbalance_strategy=oversample"]  # fmt: skip
-TWO_DOMAINS = ["dataset=arrays", "model=mlr", "strategy=dann", "strategy.scale=ramp", "optimizer=adam"]
+TWO_DOMAINS = [
+    "dataset=arrays",
+    "model=mlr",
+    "strategy=dann",
+    "strategy.scale=ramp",
+    "optimizer=adam",
+    "schedule=onecycle",
+]
 
 
 @pytest.fixture
@@ -73,7 +80,15 @@ def test_an_interrupted_and_resumed_run_ends_with_the_same_bits(
 
 
 def test_patience_stops_and_the_best_epoch_is_selected(train, tmp_path):
-    arguments = ["dataset=digits", "model=mlr", "trainer.epochs=40", "trainer.patience=2", "optimizer.lr=0.1"]
+    arguments = [
+        "dataset=digits",
+        "model=mlr",
+        "optimizer=adam",
+        "schedule=onecycle",
+        "trainer.epochs=40",
+        "trainer.patience=2",
+        "optimizer.lr=0.1",
+    ]
     score = train(*arguments)
     folder = only_run(tmp_path / "runs_root")
     history = [
@@ -86,7 +101,14 @@ def test_patience_stops_and_the_best_epoch_is_selected(train, tmp_path):
 
 
 def test_max_steps_ends_inside_an_epoch(train, tmp_path):
-    train("dataset=digits", "model=mlr", "trainer.max_steps=13", "trainer.batch_size=100")
+    train(
+        "dataset=digits",
+        "model=mlr",
+        "optimizer=adam",
+        "schedule=onecycle",
+        "trainer.max_steps=13",
+        "trainer.batch_size=100",
+    )
     state = checkpoint.load(only_run(tmp_path / "runs_root") / "last.pt")
     assert state["progress"]["step"] == 13
 
@@ -102,24 +124,46 @@ def test_an_unreported_score_names_those_reported(train):
     with pytest.raises(
         UserError, match="score=val/balanced_acuracy: runs do not report it; did you mean 'val/balanced_accuracy'"
     ):
-        train("dataset=digits", "model=mlr", "score=val/balanced_acuracy")
+        train("dataset=digits", "model=mlr", "optimizer=adam", "schedule=onecycle", "score=val/balanced_acuracy")
     with pytest.raises(UserError, match="monitor=val/nothing: runs do not report it"):
-        train("dataset=digits", "model=mlr", "trainer.monitor=val/nothing")
+        train("dataset=digits", "model=mlr", "optimizer=adam", "schedule=onecycle", "trainer.monitor=val/nothing")
 
 
 def test_a_callback_that_returns_true_stops_the_training(train, tmp_path):
-    train("dataset=digits", "model=mlr", "trainer.epochs=9", on_epoch=lambda epoch, metrics: epoch == 2)
+    train(
+        "dataset=digits",
+        "model=mlr",
+        "optimizer=adam",
+        "schedule=onecycle",
+        "trainer.epochs=9",
+        on_epoch=lambda epoch, metrics: epoch == 2,
+    )
     assert len((only_run(tmp_path / "runs_root") / "history.jsonl").read_text().splitlines()) == 2
 
 
 def test_same_seed_same_numbers_another_seed_others(train, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        train("dataset=digits", "model=mlr", "trainer.epochs=1", f"seed={seed}", f"runs_root={tmp_path / name}")
+        train(
+            "dataset=digits",
+            "model=mlr",
+            "optimizer=adam",
+            "schedule=onecycle",
+            "trainer.epochs=1",
+            f"seed={seed}",
+            f"runs_root={tmp_path / name}",
+        )
     a, b, c = (weights(only_run(tmp_path / name)) for name in "abc")
     assert same(a, b)
     assert not same(a, c)
 
 
 def test_bf16_is_an_option_of_the_same_loop(train):
-    score = train("dataset=digits", "model=mlr", "trainer.precision=bf16", "optimizer.lr=0.01")
+    score = train(
+        "dataset=digits",
+        "model=mlr",
+        "optimizer=adam",
+        "schedule=onecycle",
+        "trainer.precision=bf16",
+        "optimizer.lr=0.01",
+    )
     assert score > 0.8

@@ -18,6 +18,10 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 """(log-probabilities (B, C), labels (B,)) -> per-example loss (B,); supplied by the imbalance_strategy."""
 
 
+ParameterGroups = list[dict[str, Any]]
+"""What torch's optimizers take: parameters, each group with its own options if it has any."""
+
+
 class Predictor:
     """A trained model as evaluation sees it: probabilities for a batch."""
 
@@ -59,6 +63,10 @@ class Strategy(Component, nn.Module):
         `progress` runs from 0 to 1 over the training.
         """
         raise NotImplementedError
+
+    def parameter_groups(self, model: Model) -> ParameterGroups:
+        """What is optimised, and how where it differs from the optimizer's options; the first group is the model's."""
+        return [{"params": [*model.parameters(), *self.parameters()]}]
 
     def scores(self, model: Model, x: Any) -> Tensor:
         """Probabilities (B, C) for new examples."""

@@ -45,7 +45,14 @@ def results(folder: Path) -> list[dict[str, Any]]:
 
 # --- overhead ---
 
-SMALL = ["dataset=digits", "model=mlr", "trainer.epochs=5", "trainer.num_threads=1"]
+SMALL = [
+    "dataset=digits",
+    "model=mlr",
+    "optimizer=adam",
+    "schedule=onecycle",
+    "trainer.epochs=5",
+    "trainer.num_threads=1",
+]
 
 
 def overhead() -> Iterator[Row]:
@@ -132,7 +139,7 @@ def workers() -> Iterator[Row]:
 
 def planning() -> list[float]:
     space = [
-        "dataset=digits", "model=mlr,lenet", "optimizer=adam,adamw", "noise_model=none", "imbalance_strategy=none,class_weights",
+        "dataset=digits", "model=mlr,lenet", "schedule=onecycle", "optimizer=adam,adamw", "noise_model=none", "imbalance_strategy=none,class_weights",
         "optimizer.lr=range(0.01,0.51,0.01)", "trainer.batch_size=range(16,41,1)",
     ]  # fmt: skip
     times = []
@@ -153,7 +160,7 @@ from src.studies import plan
 from src.studies.study import open_study
 options = json.loads(sys.argv[1]); folder = Path(sys.argv[2])
 composer = HydraHere()
-question = understand(options, ["dataset=digits", "model=mlr", f"++runs_root={folder / 'runs'}", "++code=any"], composer)
+question = understand(options, ["dataset=digits", "model=mlr", "optimizer=adam", "schedule=onecycle", f"++runs_root={folder / 'runs'}", "++code=any"], composer)
 plan.validate(plan.Configurations(question.space, question.fixed, composer.compose, lambda key: bool(composer.options(key))))
 study = open_study(folder, "s", question.identity(), question.facts(), question.space, "sqlite",
                    seeds=question.seeds, first=question.first, trials=options["budget"]["trials"], adopt=False)

@@ -1,4 +1,4 @@
-"""Every YAML in conf/optimizer and conf/schedule is torch's own class, with options that it has."""
+"""Every YAML in conf/optimizer and conf/schedule is a class of torch's kind, with options that it has."""
 
 import inspect
 
@@ -16,10 +16,15 @@ def test_optimizers_take_their_options_and_lower_a_loss(name):
     assert issubclass(cls, torch.optim.Optimizer)
     weight = torch.nn.Parameter(torch.ones(3))
     optimizer = cls([weight], **options)
-    for _ in range(50):
+
+    def closure():
         optimizer.zero_grad()
-        (weight**2).sum().backward()
-        optimizer.step()
+        loss = (weight**2).sum()
+        loss.backward()
+        return loss
+
+    for _ in range(50):
+        optimizer.step(closure)
     assert (weight**2).sum() < 3
 
 

@@ -28,7 +28,16 @@ def test_every_sweep_can_be_planned_and_names_its_study(path, command, tmp_path)
 
 
 def test_a_study_from_plan_to_report(command, tmp_path):
-    question = ["-m", "dataset=digits", "model=mlr,lenet", "trainer.epochs=2", "seed=0,1", "hydra.sweeper.study=s"]
+    question = [
+        "-m",
+        "dataset=digits",
+        "model=mlr,lenet",
+        "optimizer=adam",
+        "schedule=onecycle",
+        "trainer.epochs=2",
+        "seed=0,1",
+        "hydra.sweeper.study=s",
+    ]
     done = command("src.run", *question, *places(tmp_path), "hydra/launcher=joblib", "hydra.sweeper.workers=2")
     assert done.returncode == 0, done.stderr
     assert "2 configurations × 2 seeds = 4 runs" in done.stdout
@@ -58,6 +67,8 @@ def test_mlflow_shows_study_configurations_and_seeds(command, tmp_path):
         "-m",
         "dataset=digits",
         "model=mlr",
+        "optimizer=adam",
+        "schedule=onecycle",
         "optimizer.lr=0.01,0.1",
         "trainer.epochs=2",
         "seed=0,1",

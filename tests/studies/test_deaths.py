@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.studies.conftest import HydraHere
 from tests.studies.dying import WAYS, die
 
-DIGITS = ["dataset=digits", "model=mlr", "trainer.epochs=4"]
+DIGITS = ["dataset=digits", "model=mlr", "optimizer=adam", "schedule=onecycle", "trainer.epochs=4"]
 
 
 class Dying(HydraHere):
@@ -41,7 +41,16 @@ def mlflow_runs(root):
 @pytest.mark.parametrize("way", WAYS)
 def test_a_run_that_dies_is_told_truly_and_does_not_end_the_study(way, tmp_path, options):
     runs_root = tmp_path / "runs"
-    arguments = ["dataset=digits", "model=mlr", f"++name={way}", f"++runs_root={runs_root}", "++code=any", "seed=0,1"]
+    arguments = [
+        "dataset=digits",
+        "model=mlr",
+        "optimizer=adam",
+        "schedule=onecycle",
+        f"++name={way}",
+        f"++runs_root={runs_root}",
+        "++code=any",
+        "seed=0,1",
+    ]
     given = options(study="s", studies_root=str(tmp_path), space={"optimizer.lr": "0.1,0.2"}, winners=0, retries=1)
     assert driver.sweep(given, arguments, Dying()) == 1, "nothing finished"
     found = overview.Overview(tmp_path / "s")
@@ -74,7 +83,15 @@ def test_a_run_that_dies_once_is_done_again(tmp_path, options):
 
             worker.Worker(payload, self.compose, run).work()
 
-    arguments = ["dataset=digits", "model=mlr", "++name=kill", f"++runs_root={tmp_path / 'runs'}", "++code=any"]
+    arguments = [
+        "dataset=digits",
+        "model=mlr",
+        "optimizer=adam",
+        "schedule=onecycle",
+        "++name=kill",
+        f"++runs_root={tmp_path / 'runs'}",
+        "++code=any",
+    ]
     given = options(study="s", studies_root=str(tmp_path), space={"optimizer.lr": "0.1,0.2"}, winners=0)
     assert driver.sweep(given, arguments, Healing()) == 0
     found = overview.Overview(tmp_path / "s")

@@ -37,7 +37,15 @@ class Here(HydraHere):
 
 @pytest.fixture
 def arguments(tmp_path):
-    return ["dataset=digits", "model=mlr", "++tracking.enabled=false", f"++runs_root={tmp_path / 'runs'}", "++code=any"]
+    return [
+        "dataset=digits",
+        "model=mlr",
+        "optimizer=adam",
+        "schedule=onecycle",
+        "++tracking.enabled=false",
+        f"++runs_root={tmp_path / 'runs'}",
+        "++code=any",
+    ]
 
 
 @pytest.fixture

@@ -1,0 +1,101 @@
+"""How a transition matrix is estimated from a classifier's probabilities and the observed labels.
+
+`p` (n, C) are estimates of P(observed label | x) for examples that the classifier was not trained on; `labels` (n,) are
+their observed labels. T[i, j] = P(observed i | true j).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from src.errors import UserError
+from src.task import FloatArray, IntArray, class_counts
+from src.transition_matrix import TransitionMatrix
+
+
+def anchor(p: FloatArray, quantile: float = 0.97) -> TransitionMatrix:
+    """Columns read off anchor points: column j is the mean of p at the examples where p_j lies at its quantile.
+
+    quantile=1 takes the largest (Patrini 2017, equation 12), which picks the most over-confident point; .97 is that
+    paper's own practice. Averaged over about one in a thousand examples next to the quantile, at least one.
+    """
+    n = len(p)
+    wanted = max(1, n // 1000) if quantile < 1 else 1
+    columns = []
+    for j in range(p.shape[1]):
+        order = np.argsort(p[:, j], kind="stable")
+        at = min(n - 1, int(np.floor(quantile * (n - 1))))
+        low = max(0, min(at - wanted // 2, n - wanted))
+        columns.append(p[order[low : low + wanted]].mean(axis=0))
+    return normalised(np.array(columns).T)
+
+
+def confident_joint(p: FloatArray, labels: IntArray) -> IntArray:
+    """Counts (C, C): row s, column j has the examples labelled s that are confidently of class j (Northcutt 2021, eq. 1).
+
+    Confident: p_j is at least the mean of p_j over the examples labelled j; of several such classes the most probable.
+    """
+    num_classes = p.shape[1]
+    thresholds = np.array([p[labels == k, k].mean() if (labels == k).any() else np.inf for k in range(num_classes)])
+    above = p >= thresholds - 1e-6
+    best = np.where(above, p, -1.0).argmax(axis=1)
+    counts = np.zeros((num_classes, num_classes), dtype=np.int64)
+    sure = above.any(axis=1)
+    np.add.at(counts, (labels[sure], best[sure]), 1)
+    return counts
+
+
+def confident(p: FloatArray, labels: IntArray) -> TransitionMatrix:
+    """T from the confident joint, its rows scaled to the counts of the observed labels."""
+    counts = confident_joint(p, labels).astype(np.float64)
+    observed = class_counts(labels, p.shape[1])
+    rows = counts.sum(axis=1)
+    joint = counts * np.divide(observed, rows, out=np.zeros_like(rows), where=rows > 0)[:, None]
+    return normalised(joint)
+
+
+def dual_t(p: FloatArray, labels: IntArray, quantile: float = 0.97) -> TransitionMatrix:
+    """T = T₂ T₁ through the predicted label (Yao 2020): T₁ by anchor points, T₂ by counting.
+
+    Meant for over-confident networks, whose T₁ is near the identity; with a calibrated posterior the noise is counted
+    twice.
+    """
+    num_classes = p.shape[1]
+    counts = np.zeros((num_classes, num_classes))
+    np.add.at(counts, (labels, p.argmax(axis=1)), 1)
+    return TransitionMatrix(normalised(counts).columns @ anchor(p, quantile).columns)
+
+
+def em_step(matrix: TransitionMatrix, p: FloatArray, labels: IntArray) -> TransitionMatrix:
+    """The M-step for T with p (n, C) a model of P(true | x) (Bootkrajang 2012, equation 7, with the normaliser per true class).
+
+    The log-likelihood Σ log (T p)[label] never falls. Zeros of T stay zero; the identity is a fixed point.
+    """
+    joint = matrix.columns[labels] * p
+    share = joint / np.maximum(joint.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    counts = np.zeros_like(matrix.columns)
+    np.add.at(counts, labels, share)
+    return normalised(counts)
+
+
+def normalised(weights: FloatArray) -> TransitionMatrix:
+    """Columns scaled to sum 1; one without any weight becomes that of the identity."""
+    weights = np.clip(np.asarray(weights, dtype=np.float64), 0, None)
+    sums = weights.sum(axis=0)
+    return TransitionMatrix(np.where(sums > 0, weights / np.where(sums > 0, sums, 1), np.eye(len(weights))))
+
+
+def error(estimate: TransitionMatrix, truth: TransitionMatrix) -> float:
+    """Mean over the columns of the absolute differences' sum: 0 (equal) to 2."""
+    return float(np.abs(estimate.columns - truth.columns).sum() / len(truth))
+
+
+def enough(labels: IntArray, class_names: tuple[str, ...], least: int, why: str) -> None:
+    """Raises UserError unless every class is observed at least so often."""
+    counts = class_counts(labels, len(class_names))
+    worst = int(counts.argmin())
+    if counts[worst] < least:
+        raise UserError(
+            f"the transition matrix cannot be estimated: {counts[worst]} training examples are labelled "
+            f"'{class_names[worst]}', and {why} needs at least {least} of each class; give strategy.transition a matrix"
+        )

@@ -1,0 +1,161 @@
+"""What strategies share that know, or estimate, the transition matrix of the labels they learn from."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import pydantic
+import torch
+from annotated_types import Ge, Gt, Le
+from torch import Tensor
+
+from src.errors import UserError
+from src.models.base import Model
+from src.noise_models import estimators
+from src.strategies.base import Criterion, Predictor, Strategy
+from src.strategies.out_of_fold import out_of_fold
+from src.task import FloatArray, Task
+from src.transition_matrix import TransitionMatrix
+
+if TYPE_CHECKING:
+    from src.training import Trainer
+
+log = logging.getLogger("src")
+
+FROM_RUN = "from_run="
+Source = (
+    Literal["known", "estimated"]
+    | Annotated[str, pydantic.StringConstraints(pattern=f"^{FROM_RUN}.")]
+    | list[list[float]]
+)
+"""Where T comes from: the noise model, an estimate, another run's record (from_run=<its folder's name>), or given."""
+Estimator = Literal["anchor", "confident_joint", "dual_t", "em"]
+Quantile = Annotated[float, Gt(0), Le(1)]
+Folds = Annotated[int, Ge(2)]
+
+RECORD = "transition.json"
+
+
+class Corrected(Strategy):
+    """Finds T[i, j] = P(observed i | true j) before the training and hands it to `use`; T is part of the weights.
+
+    The run's folder keeps it as transition.json, with its error where the noise model knows the truth.
+    """
+
+    T: Tensor
+
+    def __init__(self, transition: Source, estimator: Estimator, quantile: float, folds: int) -> None:
+        super().__init__()
+        self.given = TransitionMatrix(transition) if isinstance(transition, list) else None
+        self.transition, self.estimator, self.quantile, self.folds = transition, estimator, quantile, folds
+
+    def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
+        super().setup(task, model, criterion)
+        if self.given is not None and len(self.given) != task.num_classes:
+            n = len(self.given)
+            raise UserError(f"strategy.transition is {n}×{n}, but the dataset has {task.num_classes} classes")
+        self.register_buffer("T", torch.eye(task.num_classes))
+
+    def use(self, matrix: TransitionMatrix) -> None:
+        """Take T; a subclass derives from it what it needs. Raises UserError for one it cannot use."""
+        self.T.copy_(torch.from_numpy(matrix.columns.copy()))
+
+    def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
+        self.use(self.find(task, model, trainer))
+        return trainer.minimise(model, self)
+
+    def find(self, task: Task, model: Model, trainer: Trainer) -> TransitionMatrix:
+        """T from wherever `transition` says; recorded in the run's folder, where a resumed run finds it."""
+        record = trainer.folder / RECORD
+        if record.exists():
+            return read(record)
+        source = str(self.transition) if self.given is None else "given"
+        matrix = self.given or self._found(task, model, trainer)
+        write(record, matrix, source if source != "estimated" else f"estimated: {self.estimator}", task)
+        return matrix
+
+    def _found(self, task: Task, model: Model, trainer: Trainer) -> TransitionMatrix:
+        if self.transition == "known":
+            if task.transition is None:
+                raise UserError(
+                    "strategy.transition=known: this noise_model has no transition matrix; use estimated, or give one"
+                )
+            return task.transition
+        if self.transition == "estimated":
+            return estimate(self.estimator, task, model, trainer, quantile=self.quantile, folds=self.folds)
+        return from_run(str(self.transition).removeprefix(FROM_RUN), trainer.folder.parent, task)
+
+
+def estimate(
+    estimator: Estimator, task: Task, model: Model, trainer: Trainer, *, quantile: float, folds: int
+) -> TransitionMatrix:
+    """T from the observed training labels; probabilities are out of fold. Raises UserError if there are too few labels."""
+    labels = trainer.train.labels
+    if estimator == "em":
+        from src.strategies.rmlr import linear_em
+
+        return linear_em(task, trainer)
+    p: FloatArray = out_of_fold(task, model, trainer, folds)
+    if estimator == "anchor":
+        return estimators.anchor(p, quantile)
+    if estimator == "dual_t":
+        return estimators.dual_t(p, labels, quantile)
+    return estimators.confident(p, labels)
+
+
+def from_run(name: str, runs_root: Path, task: Task) -> TransitionMatrix:
+    """The matrix that another run used or estimated. Raises UserError if it left none, or one of another size."""
+    found = sorted(path for path in runs_root.glob(f"*{name}*") if (path / RECORD).exists())
+    if len(found) != 1:
+        what = "no run" if not found else f"{len(found)} runs"
+        raise UserError(
+            f"strategy.transition=from_run={name}: {what} of that name in {runs_root} recorded a transition matrix; "
+            "give the name of one run's folder whose strategy estimated it"
+        )
+    matrix = read(found[0] / RECORD)
+    if len(matrix) != task.num_classes:
+        n = len(matrix)
+        raise UserError(
+            f"strategy.transition=from_run={name}: its matrix is {n}×{n}, but there are {task.num_classes} classes"
+        )
+    return matrix
+
+
+def read(path: Path) -> TransitionMatrix:
+    """A recorded matrix. Raises UserError if the file is damaged."""
+    try:
+        return TransitionMatrix(json.loads(path.read_text())["matrix"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a recorded transition matrix ({error})") from None
+
+
+def write(path: Path, matrix: TransitionMatrix, source: str, task: Task) -> None:
+    """Record a matrix, whence it came, and how far it is from the noise model's own where that is known."""
+    record = {"matrix": matrix.columns.tolist(), "source": source, "condition_number": matrix.condition_number()}
+    if task.transition is not None:
+        record |= {"true": task.transition.columns.tolist(), "error": estimators.error(matrix, task.transition)}
+        if source.startswith(("estimated", FROM_RUN, "learned")):
+            log.info("transition matrix (%s): mean error of a column %.3f", source, record["error"])
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(record))
+    partial.replace(path)
+
+
+def posterior_of_observed(log_probs: Tensor, T: Tensor) -> Tensor:
+    """log P(observed i | x) = log Σ_j T[i, j] p_j, (B, C), from log p of the true classes; zeros of T count as 1e-12."""
+    log_t = T.clamp_min(1e-12).log().to(log_probs.dtype)
+    return (log_t[None] + log_probs[:, None, :]).logsumexp(dim=2)
+
+
+def simplex(p: FloatArray | Tensor) -> Tensor:
+    """The nearest probabilities (B, C) to rows that sum to 1 but may have negative entries (Duchi 2008, figure 1)."""
+    p = torch.as_tensor(np.asarray(p) if not isinstance(p, Tensor) else p)
+    ordered = p.sort(dim=1, descending=True).values
+    excess = ordered.cumsum(dim=1) - 1
+    count = torch.arange(1, p.shape[1] + 1, device=p.device)
+    last = (ordered - excess / count > 0).sum(dim=1, keepdim=True)
+    return (p - excess.gather(1, last - 1) / last).clamp_min(0)

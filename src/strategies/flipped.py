@@ -1,0 +1,75 @@
+"""Plain training on observed labels, whose predictions are decoded afterwards (the label-noise study's "flipped")."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from src.errors import UserError
+from src.models.base import Model
+from src.strategies.base import Criterion
+from src.strategies.corrected import Corrected, Estimator, Folds, Quantile, Source, simplex
+from src.task import Batch, Task
+from src.transition_matrix import TransitionMatrix
+
+Decode = Literal["none", "transpose", "bayes", "inverse"]
+
+
+class Flipped(Corrected):
+    """P(true | x) from P(observed | x).
+
+    transpose: T^T p, the study's equation 42. bayes: Q p with Q[y, s] = P(true y | observed s), equation 8, for the class
+    mix that T and the observed counts imply; equal to transpose where both mixes are uniform. Both contradict
+    class-conditional noise; inverse (T⁻¹ p, projected on the simplex) is exact under it. none: p itself.
+    """
+
+    decoder: Tensor
+
+    def __init__(
+        self,
+        *,
+        decode: Decode = "inverse",
+        transition: Source = "known",
+        estimator: Estimator = "anchor",
+        quantile: Quantile = 0.97,
+        folds: Folds = 3,
+    ) -> None:
+        super().__init__(transition, estimator, quantile, folds)
+        self.decode = decode
+
+    def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
+        super().setup(task, model, criterion)
+        self.counts = task.class_counts
+        self.register_buffer("decoder", torch.eye(task.num_classes))
+
+    def use(self, matrix: TransitionMatrix) -> None:
+        super().use(matrix)
+        try:
+            decoder = {
+                "none": lambda: TransitionMatrix.identity(len(matrix)).columns,
+                "transpose": lambda: matrix.rows,
+                "bayes": lambda: matrix.posterior(prior_behind(matrix, self.counts)),
+                "inverse": matrix.inverse,
+            }[self.decode]()
+        except ValueError as error:
+            raise UserError(f"strategy.decode={self.decode}: {error}; try decode=bayes") from None
+        self.decoder.copy_(torch.from_numpy(decoder.copy()))
+
+    def loss(
+        self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float
+    ) -> dict[str, Tensor]:
+        return {"total": self.criterion(model(source.x).log_softmax(dim=1), source.y).mean()}
+
+    def scores(self, model: Model, x: Any) -> Tensor:
+        p = super().scores(model, x)
+        decoded = p @ self.decoder.T.to(p.dtype)
+        return simplex(decoded) if self.decode == "inverse" else decoded / decoded.sum(dim=1, keepdim=True)
+
+
+def prior_behind(matrix: TransitionMatrix, counts: tuple[int, ...]) -> Any:
+    """The true class mix that T turns into the observed counts: T⁻¹ of them, projected on the simplex."""
+    observed = torch.tensor(counts, dtype=torch.float64)
+    observed = observed / observed.sum()
+    return simplex((torch.from_numpy(matrix.inverse()) @ observed)[None])[0].numpy()

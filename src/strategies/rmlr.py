@@ -1,0 +1,80 @@
+"""Robust multinomial logistic regression (Bootkrajang 2012): flipping probabilities as parameters of the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from torch import Tensor
+
+from src.component import OpenFraction
+from src.inference import probabilities
+from src.models.base import Model
+from src.models.mlr import MLR
+from src.noise_models.estimators import em_step
+from src.optimizers.lbfgs import LBFGS
+from src.strategies.base import Predictor
+from src.strategies.corrected import RECORD, Corrected, Estimator, Folds, Quantile, Source, posterior_of_observed, write
+from src.task import Batch, Task
+from src.transition_matrix import TransitionMatrix
+
+if TYPE_CHECKING:
+    from src.training import Trainer
+
+
+class RMLR(Corrected):
+    """Likelihood of the observed labels, Σ_j T[i, j] p_j, with T fixed, or learned by EM (gamma there is T transposed).
+
+    Learned, T starts at (1 - spread) · I + spread / C, since zeros stay zero, and is updated after every epoch by the
+    multiplicative rule, which is the M-step. On flexible models it barely moves: they absorb the noise. With
+    model=mlr it is the paper's; optimizer.l1 adds its sparse prior.
+    """
+
+    def __init__(
+        self,
+        *,
+        transition: Literal["learned"] | Source = "known",
+        spread: OpenFraction = 0.3,
+        estimator: Estimator = "anchor",
+        quantile: Quantile = 0.97,
+        folds: Folds = 3,
+    ) -> None:
+        source: Source = "known" if transition == "learned" else transition
+        super().__init__(source, estimator, quantile, folds)
+        self.learned, self.spread = transition == "learned", spread
+
+    def loss(
+        self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float
+    ) -> dict[str, Tensor]:
+        observed = posterior_of_observed(model(source.x).log_softmax(dim=1), self.T)
+        return {"total": self.criterion(observed, source.y).mean()}
+
+    def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
+        if not self.learned:
+            return super().fit(task, model, trainer)
+        classes = task.num_classes
+        self.use(TransitionMatrix((1 - self.spread) * np.eye(classes) + self.spread / classes))
+        split = trainer.train
+
+        def update() -> None:
+            p = probabilities(Predictor(model, self), split.inputs, split.rows, trainer.device)
+            self.use(em_step(self._now(), p.astype(np.float64), split.labels))
+
+        predictor = trainer.minimise(model, self, after_epoch=update)
+        write(trainer.folder / RECORD, self._now(), "learned: em", task)
+        return predictor
+
+    def _now(self) -> TransitionMatrix:
+        return TransitionMatrix(self.T.double().cpu().numpy())
+
+
+def linear_em(task: Task, trainer: Trainer) -> TransitionMatrix:
+    """T as a linear rMLR learns it from all of the training examples, whatever the run's own model is."""
+    part = trainer.on(np.arange(len(trainer.train)), "em", balanced=False)
+    part.make_optimizer, part.make_schedule = LBFGS, lambda optimizer, total_steps: None
+    part.options.epochs, part.options.max_steps, part.options.patience = 30, None, None
+    model, strategy = MLR(), RMLR(transition="learned")
+    model.setup(task)
+    strategy.setup(task, model, part.balance.criterion)
+    strategy.fit(task, model.to(trainer.device), part)
+    return strategy._now()
