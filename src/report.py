@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 USAGE = """python -m src.report STUDY [metrics=test/roc_auc,...] [out=<folder>] [studies_root=studies]
   metrics=...    sealed metrics to show besides test/balanced_accuracy and test/accuracy
   out=...        where to write; default: report/ in the study's folder"""
+RUNS = "runs (by seed)"
 SEALED = ("test/balanced_accuracy", "test/accuracy")
 
 
@@ -194,11 +195,11 @@ def markdown(findings: Findings, out: Path, figures: Sequence[str]) -> str:
         f"{first}Mean ± half-width of the 95 % t interval over seeds; the choice is made by these columns alone.",
         "",
     ]
-    header = ["#", "configuration", *objectives, "sd", "n", "", "runs (by seed)"]
+    header = ["#", "configuration", *objectives, "sd", "n", "", RUNS]
     text += _markdown(header, (_configuration(findings, row, out) for row in findings.rows))
-    text += _sealed_table(findings)
+    text += _sealed_table(findings, out)
     for metric in (findings.objective, *findings.sealed[:1]):
-        text += _comparison(findings, metric)
+        text += _comparison(findings, metric, out)
     if "importance" not in figures:
         text += [
             "No importances: they need eight finished configurations and two things that varied in all of them.",
@@ -233,7 +234,7 @@ def _objective(findings: Findings, row: dict[str, Any], name: str) -> str:
     return f"{row['values'][name]:.4f} ({shown})"
 
 
-def _sealed_table(findings: Findings) -> list[str]:
+def _sealed_table(findings: Findings, out: Path) -> list[str]:
     if not findings.sealed:
         return ["Test metrics stay sealed until every configuration has ended.", ""]
     text = [f"## Sealed metrics, read after the choice{findings.note}", ""]
@@ -241,14 +242,15 @@ def _sealed_table(findings: Findings) -> list[str]:
     lines = (
         [
             str(row["number"]), f"`{row['label'] or 'defaults'}`",
-            *(spread(list(findings.metrics[row["number"]][name].values())) for name in findings.sealed), _marks(findings, row),
+            *(spread(list(findings.metrics[row["number"]][name].values())) for name in findings.sealed),
+            str(len(findings.metrics[row["number"]][findings.sealed[0]])), _marks(findings, row), _runs_of(findings, row, out),
         ]
         for row in findings.rows if row["values"]
     )  # fmt: skip
-    return text + _markdown(["#", "configuration", *findings.sealed, ""], lines)
+    return text + _markdown(["#", "configuration", *findings.sealed, "n", "", RUNS], lines)
 
 
-def _comparison(findings: Findings, metric: str) -> list[str]:
+def _comparison(findings: Findings, metric: str, out: Path) -> list[str]:
     found = compare(findings, metric)
     if not found:
         return []
@@ -271,11 +273,11 @@ def _comparison(findings: Findings, metric: str) -> list[str]:
         [
             str(row["number"]), f"`{row['label'] or 'defaults'}`", f"{one['mean']:+.4f}",
             f"{one['low']:+.4f} to {one['high']:+.4f}" if one["n"] > 1 else "-", f"{one['p']:.3g}", f"{one['adjusted_p']:.3g}",
-            str(int(one["n"])), one["verdict"],
+            str(int(one["n"])), one["verdict"], _runs_of(findings, row, out),
         ]
         for row, one in found
     )  # fmt: skip
-    return text + _markdown(["#", "configuration", "difference", "95 % interval", "p", "Holm", "n", ""], lines)
+    return text + _markdown(["#", "configuration", "difference", "95 % interval", "p", "Holm", "n", "", RUNS], lines)
 
 
 ESCAPES = str.maketrans(
@@ -300,6 +302,7 @@ def latex(findings: Findings) -> str:
             cells = [spread(list(found[name].values())).replace("±", r"$\pm$") for name in names]
             label = escape(row["label"] or "defaults") + (r" $\star$" if row["number"] in findings.chosen else "")
             lines.append(" & ".join([label, *cells, str(len(found[findings.objective]))]) + r" \\")
+            lines.append("  % runs: " + " ".join(one["run"] for one in row["seeds"].values() if one["run"]))
     lines.append(r"\bottomrule")
     if findings.note:
         lines.append(rf"\multicolumn{{{len(names) + 2}}}{{l}}{{{escape(findings.note.removeprefix(' — '))}}} \\")
