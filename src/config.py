@@ -32,6 +32,7 @@ from src.evaluation.metrics import METRICS
 from src.imbalance_strategies.base import ImbalanceStrategy
 from src.models.base import Model
 from src.noise_models.base import NoiseModel
+from src.protocols.base import Protocol
 from src.strategies.base import ParameterGroups, Strategy
 from src.tracking import Tracking
 from src.training import TrainerOptions
@@ -91,6 +92,7 @@ class Experiment:
     strategy: Strategy
     imbalance_strategy: ImbalanceStrategy
     noise_model: NoiseModel
+    protocol: Protocol
     augmentation: Augmentation
     optimizer: MakeOptimizer
     schedule: MakeSchedule

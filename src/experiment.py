@@ -66,7 +66,7 @@ def run(
     with _console():
         experiment.trainer.apply()
         tracking.prepare(experiment.tracking, settings.runs_root)
-        splits = experiment.dataset.splits(settings.data_root, settings.cache_root, settings.seed)
+        splits = read(experiment)
         for note in splits.notes:
             log.info("%s", note)
         code = provenance.code_hash(settings.code)
@@ -106,9 +106,8 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     config.trainer.device = "auto"  # the training's may be on another machine
     experiment = check(config)
     experiment.trainer.apply()
-    settings, strategy = experiment.settings, experiment.strategy
-    splits = experiment.dataset.splits(settings.data_root, settings.cache_root, settings.seed)
-    prepared = prepare(experiment, splits)
+    strategy = experiment.strategy
+    prepared = prepare(experiment, read(experiment))
     experiment.model.setup(prepared.task)
     strategy.setup(prepared.task, experiment.model, experiment.imbalance_strategy.criterion)
     device = experiment.trainer.device
@@ -126,20 +125,29 @@ def _tell_again(folder: Path, on_epoch: OnEpoch | None) -> None:
             on_epoch(line["epoch"], line["metrics"])
 
 
+def read(experiment: Experiment) -> Splits:
+    """The data set's own splits, labels as they are."""
+    settings = experiment.settings
+    seed = experiment.protocol.data_seed(settings.seed)
+    return experiment.dataset.splits(settings.data_root, settings.cache_root, seed)
+
+
 def prepare(experiment: Experiment, splits: Splits) -> Prepared:
-    """Corrupt the labels of training and validation, each with its own stream, and pose the task."""
-    num_classes, seed = len(splits.class_names), experiment.settings.seed
-    facts: dict[str, float] = {}
+    """Corrupt the labels of training and validation, each with its own stream; divide by the protocol; pose the task."""
+    num_classes, protocol = len(splits.class_names), experiment.protocol
+    seed = protocol.data_seed(experiment.settings.seed)
     noisy: dict[str, Any] = {}
     for name, split in (("train", splits.train), ("val", splits.val)):
         observed = experiment.noise_model.corrupt(split, num_classes, numpy_stream(seed, f"noise/{name}"))
         noisy[name] = split.with_labels(observed)
-        matrix, rate = realised(split.labels, observed, num_classes)
+    splits = protocol.apply(replace(splits, **noisy), experiment.settings.seed)
+    facts: dict[str, float] = {}
+    for name, split in (("train", splits.train), ("val", splits.val)):
+        matrix, rate = realised(split.clean, split.labels, num_classes)
         facts[f"data/{name}/flip_rate"] = rate
         if rate:
             cells = np.ndenumerate(matrix.columns)
             facts |= {f"data/{name}/T.{i}.{j}": float(value) for (i, j), value in cells}
-    splits = replace(splits, **noisy)
     train, target = pools(splits.train, experiment.strategy.uses_target)
     if not len(train):
         raise UserError("the training split has no labelled example: set dataset.target_labels=true or add source data")

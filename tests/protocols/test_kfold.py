@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from src.errors import UserError
+from src.protocols.kfold import KFold
+from tests.contracts.test_protocols import splits_of
+
+
+@pytest.mark.parametrize("on", ["train", "test"])
+def test_the_folds_cover_their_pool_once_and_each_class_alike(on):
+    splits = splits_of()
+    pool = splits.train if on == "train" else splits.test
+    parts = [KFold(pool=on).apply(splits, seed) for seed in range(5)]
+    judged = np.concatenate([part.test.rows for part in parts])
+    assert sorted(judged) == sorted(pool.rows)
+    for part in parts:
+        assert np.bincount(part.test.clean).tolist() == [6, 6, 6]
+    again = KFold(pool=on).apply(splits, 5)
+    assert not np.array_equal(again.test.rows, parts[0].test.rows), "seed 5 is the first fold of another shuffle"
+
+
+def test_on_the_test_split_no_label_is_wrong_and_nothing_else_is_read():
+    splits = splits_of()
+    part = KFold(pool="test").apply(splits, 0)
+    for one in (part.train, part.val, part.test):
+        assert np.array_equal(one.labels, one.clean)
+        assert set(one.rows.tolist()) <= set(splits.test.rows.tolist())
+    assert len(part.train) + len(part.val) + len(part.test) == len(splits.test)
+
+
+def test_on_the_training_split_the_labels_learned_from_are_the_wrong_ones():
+    splits = splits_of()
+    part = KFold().apply(splits, 0)
+    assert (part.train.labels != part.train.clean).mean() == pytest.approx(1 / 3, abs=0.05)
+    assert np.array_equal(part.val.rows, splits.val.rows)
+
+
+def test_too_few_examples_are_a_sentence():
+    with pytest.raises(UserError, match=r"30 examples of class 'a' in the test split; 20 folds need 40"):
+        KFold(pool="test", folds=20).apply(splits_of(), 0)
