@@ -210,20 +210,24 @@ def resuming(sampler: str) -> list[float]:
 
 # --- pruning ---
 
-RATES = "0.0003,0.0006,0.001,0.002,0.003,0.005,0.007,0.01,0.02,0.03,0.06,0.1"
+RATES = "2e-4,1e-1,5e-5,2e-3,1,1e-4,2e-2,5e-1,1e-3,5e-2,1e-5,2e-1,5e-4,1e-2,2e-5,5e-3"
+"""1-2-5 over five decades, shuffled: asha gives up nobody while each new trial is the best so far."""
 
 
 def pruning() -> Iterator[Row]:
-    """Fashion-MNIST, 12 learning rates, 9 epochs: how many of the grid's epochs asha needs for the grid's best score."""
+    """Fashion-MNIST, 16 learning rates of SGD, 9 epochs: how many of the grid's epochs asha needs for its best score.
+
+    Factor 4 is ASHA's own (Li 2020); this setting was chosen on seeds 3 to 5, replayed in 60 orders.
+    """
     base = [
-        "dataset=fashion_mnist", "model=lenet", f"data_root={DATA}", "dataset.train_size=4000", "trainer.epochs=9", "schedule=none",
+        "dataset=fashion_mnist", "model=lenet", f"data_root={DATA}", "dataset.train_size=4000", "trainer.epochs=9", "schedule=none", "optimizer=sgd",
         "optimizer.lr=" + RATES, "hydra/launcher=joblib",
     ]  # fmt: skip
     shares, lost = [], []
     for seed in range(N):
         with TemporaryDirectory() as a, TemporaryDirectory() as b:
             sweep(Path(a), *base, f"seed={seed}")
-            sweep(Path(b), *base, f"seed={seed}", "hydra.sweeper.pruner.name=asha")
+            sweep(Path(b), *base, f"seed={seed}", "hydra.sweeper.pruner.name=asha", "hydra.sweeper.pruner.factor=4")
             best = [max(one["values"].get("val/balanced_accuracy", 0) for one in results(Path(x))) for x in (a, b)]
             epochs = [sum(s["epochs"] for one in results(Path(x)) for s in one["seeds"].values()) for x in (a, b)]
             shares.append(epochs[1] / epochs[0])
