@@ -211,7 +211,7 @@ def _locate(key: str, target: object) -> type:
 
 def construct(cls: Any, section: str, options: dict[str, Any], problems: list[str], others: Iterable[str] = ()) -> Any:
     prefix = f"{section}." if section else ""
-    known = list(inspect.signature(cls).parameters)
+    known = _options_of(cls)
     try:
         return cls(**options)
     except pydantic.ValidationError as error:
@@ -219,6 +219,11 @@ def construct(cls: Any, section: str, options: dict[str, Any], problems: list[st
     except (ValueError, UserError) as error:
         problems.append(f"{section}: {error}" if section else str(error))
     return None
+
+
+@functools.cache
+def _options_of(cls: Any) -> list[str]:
+    return list(inspect.signature(cls).parameters)
 
 
 def _sentences(error: pydantic.ValidationError, owner: str, prefix: str, known: list[str]) -> list[str]:
@@ -301,7 +306,7 @@ def _dummy() -> nn.Parameter:
 
 def _tried(section: str, cls: Any, options: dict[str, Any], problems: list[str], make: Callable[[], object]) -> bool:
     """Whether the options fit a torch class: their names, and their values on a stand-in parameter."""
-    known = [name for name in inspect.signature(cls).parameters if name not in {"params", "optimizer"}]
+    known = [name for name in _options_of(cls) if name not in {"params", "optimizer"}]
     unknown = [key for key in options if key not in known]
     problems.extend(
         f"{section}.{key}: {cls.__name__} has no option '{key}'{did_you_mean(key, known)}" for key in unknown

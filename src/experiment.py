@@ -162,6 +162,9 @@ def prepare(experiment: Experiment, splits: Splits) -> Prepared:
     )
     for name, part in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
         facts[f"data/{name}/size"] = len(part)
+        for kind, labels in (("clean", part.clean), ("observed", part.labels)):
+            shares = class_counts(labels, num_classes) / max(1, len(part))
+            facts |= {f"data/{name}/{kind}.{c}": float(share) for c, share in enumerate(shares)}
     return Prepared(splits, train, target, task, facts)
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import nn
 
+from src.component import PositiveInt
 from src.models.convolutional import Convolutional
 
 
 class LeNet(Convolutional):
-    """conv 5/32 · pool · conv 5/64 · pool · linear 128 (after LeCun 1998, figure 2); pictures from 5 × 5 on."""
+    """conv 5/32 · pool · conv 5/64 · pool · `depth` × linear 128 (after LeCun 1998, figure 2); pictures from 5 × 5 on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, depth: PositiveInt = 1) -> None:
         super().__init__()
+        self.depth = depth
 
     def layers(self, channels: int) -> nn.Module:
         return nn.Sequential(
@@ -20,4 +24,6 @@ class LeNet(Convolutional):
         )  # fmt: skip
 
     def hidden(self, feature_dim: int) -> tuple[nn.Module, int]:
-        return nn.Sequential(nn.Linear(feature_dim, 128), nn.ReLU(inplace=True)), 128
+        widths = [feature_dim, *[128] * self.depth]
+        layers = [layer for a, b in itertools.pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU(inplace=True))]
+        return nn.Sequential(*layers), 128

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from src.augmentations.none import NoAugmentation
 from src.datasets.inputs import ArrayInputs
 from src.imbalance_strategies.none import NoBalance
+from src.models.base import Model
 from src.models.mobilenet import MobileNet
 from src.seeding import seed_torch
 from src.strategies.base import Strategy
@@ -49,7 +50,9 @@ def network() -> MobileNet:
     return model
 
 
-def epoch_of(strategy: Strategy, train: Split, target: Split | None) -> Callable[[], object]:
+def epoch_of(
+    strategy: Strategy, train: Split, target: Split | None, make: Callable[[], Model] = network, task: Task = TASK
+) -> Callable[[], object]:
     """One epoch of the project's loop, without validation and checkpoints."""
     options = TrainerOptions(
         epochs=1000, max_steps=None, batch_size=BATCH, monitor="val/loss", patience=None, select="last", device="cpu",
@@ -58,11 +61,11 @@ def epoch_of(strategy: Strategy, train: Split, target: Split | None) -> Callable
     )  # fmt: skip
     options.apply()
     balance = NoBalance()
-    balance.setup(train.labels, 3)
-    model = network()
-    strategy.setup(TASK, model, balance.criterion)
+    balance.setup(train.labels, task.num_classes)
+    model = make()
+    strategy.setup(task, model, balance.criterion)
     trainer = Trainer(
-        options, train=train, target=target, val=train, class_names=TASK.class_names, balance=balance,
+        options, train=train, target=target, val=train, class_names=task.class_names, balance=balance,
         augmentation=NoAugmentation(), make_optimizer=lambda p: torch.optim.Adam(p), make_schedule=lambda o, n: None,
         seed=0, folder=Path(mkdtemp()), on_epoch=lambda epoch, metrics: None,
     )  # fmt: skip

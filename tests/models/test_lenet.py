@@ -12,6 +12,16 @@ def test_two_poolings_leave_a_quarter_of_each_side(shape, features):
     assert model.feature_dim == features
 
 
+def test_depth_counts_the_hidden_layers():
+    sizes = []
+    for depth in (1, 2, 4):
+        model = LeNet(depth=depth)
+        model.setup(Task(("a", "b"), ("all",), "image", (1, 8, 8)))
+        sizes.append(sum(p.numel() for p in model.parameters()))
+    layer = 128 * 128 + 128
+    assert [size - sizes[0] for size in sizes] == [0, layer, 3 * layer]
+
+
 def test_vectors_are_refused_in_a_sentence():
     with pytest.raises(UserError, match="model=lenet takes images, not vectors; try model=mlr"):
         LeNet().setup(Task(("a", "b"), ("all",), "vector", (20,)))

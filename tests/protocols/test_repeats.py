@@ -21,10 +21,22 @@ def test_a_random_share_of_the_training_set_for_each_seed():
 
 
 def test_nothing_left_is_a_sentence():
-    with pytest.raises(UserError, match=r"protocol\.share=0\.01: of 90 training examples 1 would be left"):
+    with pytest.raises(UserError, match=r"protocol\.share=0\.01: of 90 training examples 1 would be kept"):
         Repeats(share=0.01).apply(splits_of(), 0)
-    with pytest.raises(ValueError, match="share=0"):
+    with pytest.raises(ValueError, match="greater than 0"):
         Repeats(share=0.0)
+
+
+def test_validation_may_be_what_a_run_leaves_out():
+    splits = splits_of()
+    part = Repeats(validation="rest").apply(splits, 0)
+    assert (len(part.train), len(part.val)) == (162, 18)
+    both = set(splits.train.rows.tolist()) | set(splits.val.rows.tolist())
+    assert set(part.train.rows.tolist()) | set(part.val.rows.tolist()) == both
+    assert not set(part.train.rows.tolist()) & set(part.val.rows.tolist())
+    wrong = dict(zip(splits.train.rows, splits.train.labels != splits.train.clean, strict=True))
+    for one in (part.train, part.val):
+        assert [wrong.get(row, False) for row in one.rows] == (one.labels != one.clean).tolist()
 
 
 def test_one_command_runs_all_and_another_method_meets_the_same_parts(command, tmp_path):
