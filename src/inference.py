@@ -1,4 +1,4 @@
-"""Probabilities for many examples, in batches."""
+"""Many examples in batches: their probabilities, or themselves."""
 
 from __future__ import annotations
 
@@ -31,3 +31,10 @@ def probabilities(
     batches = ahead(fetched()) if inputs.streams else fetched()
     parts = [predictor.scores(x).float().cpu() for x in batches]
     return torch.cat(parts).numpy()
+
+
+def vectors(inputs: Inputs, rows: IntArray, batch_size: int = BATCH) -> npt.NDArray[np.float32]:
+    """The given rows of the inputs as the model sees them, flattened and all in memory, (n, d)."""
+    cpu = torch.device("cpu")
+    pieces = [inputs.fetch(piece, cpu).flatten(1) for piece in torch.from_numpy(rows).split(batch_size)]
+    return torch.cat(pieces).float().numpy()

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -225,16 +225,40 @@ class Trainer:
             found["train/events_per_second"] = seen / (time.perf_counter() - started)
             if after_epoch is not None:
                 after_epoch()
-            found |= self.validate(predictor)
             self.progress.converged = after_epoch is None and getattr(optimizer, "converged", False)
-            stop = self.on_epoch(self.progress.epoch, found)  # before the checkpoint: a repeated epoch is recorded anew
-            self._remember(found, model, strategy, optimizer, schedule)
-            self._report(found)
-            if stop:
-                log.info("stopped after epoch %d as told", self.progress.epoch)
+            rest = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict() if schedule else {}}
+            if self._end_epoch(found, predictor, rest):
                 break
+        return self._selected(predictor)
+
+    def follow(self, predictor: Predictor, epochs: Iterable[dict[str, float]]) -> Predictor:
+        """Validate, report, remember, stop and select as `minimise` does, for a strategy that is not a loss.
+
+        Each item says what the strategy recorded of an epoch (train/...) that its state already holds; there are at most
+        `trainer.epochs`. No optimizer's state is kept: an interrupted training starts anew.
+        """
+        predictor.model.to(self.device)
+        predictor.strategy.to(self.device)
+        for found in epochs:
+            self.progress.epoch += 1
+            if self._end_epoch(found, predictor, {}) or self._finished():
+                break
+        return self._selected(predictor)
+
+    def _end_epoch(self, found: dict[str, float], predictor: Predictor, rest: dict[str, Any]) -> bool:
+        """Validate, report and remember an epoch; returns whether someone says that it was the last."""
+        found |= self.validate(predictor)
+        stop = bool(self.on_epoch(self.progress.epoch, found))  # before the checkpoint: repeated, it is recorded anew
+        self._remember(found, predictor, rest)
+        self._report(found)
+        if stop:
+            log.info("stopped after epoch %d as told", self.progress.epoch)
+        return stop
+
+    def _selected(self, predictor: Predictor) -> Predictor:
+        """The predictor with the weights of the epoch that `trainer.select` names."""
         if self.options.select == "best":
-            load_weights(self.folder / "best.pt", model, strategy, self.device)
+            load_weights(self.folder / "best.pt", predictor.model, predictor.strategy, self.device)
         return predictor
 
     def validate(self, predictor: Predictor) -> dict[str, float]:
@@ -357,31 +381,25 @@ class Trainer:
             return
         monitor = self.options.monitor
         star = " *" if self.progress.best_epoch == self.progress.epoch else ""
+        loss = f"  loss {found['train/total']:.4f}" if "train/total" in found else ""
+        speed = f"  {found['train/events_per_second']:.0f} events/s" if "train/events_per_second" in found else ""
         log.info(
-            "epoch %d/%d  loss %.4f  %s %.4f%s  %.0f events/s",
-            self.progress.epoch, self.options.epochs, found["train/total"],
-            monitor, found[monitor], star, found["train/events_per_second"],
+            "epoch %d/%d%s  %s %.4f%s%s",
+            self.progress.epoch, self.options.epochs, loss, monitor, found[monitor], star, speed,
         )  # fmt: skip
 
-    def _remember(
-        self,
-        found: dict[str, float],
-        model: Model,
-        strategy: Strategy,
-        optimizer: Optimizer,
-        schedule: LRScheduler | None,
-    ) -> None:
-        """Write last.pt, and best.pt first if this epoch is the best so far."""
+    def _remember(self, found: dict[str, float], predictor: Predictor, rest: dict[str, Any]) -> None:
+        """Write last.pt, with the rest of what a resumed training needs, and best.pt first if this epoch is the best."""
         monitor, now = self.options.monitor, self.progress
         if monitor not in found:
             raise UserError(f"trainer.monitor={monitor}: this run does not report it{did_you_mean(monitor, found)}")
         value = found[monitor]
         sign = 1 if higher_is_better(monitor) else -1
-        weights = {"model": model.state_dict(), "strategy": strategy.state_dict(), "epoch": now.epoch}
+        model, strategy = predictor.model.state_dict(), predictor.strategy.state_dict()
+        weights = {"model": model, "strategy": strategy, "epoch": now.epoch}
         if math.isnan(now.best) or sign * value > sign * now.best:
             now.best, now.best_epoch = value, now.epoch
             checkpoint.save(self.folder / "best.pt", weights)
-        rest = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict() if schedule else {}}
         checkpoint.save(self.folder / "last.pt", {**weights, **rest, "progress": vars(now).copy()})
 
     def _restore(self, model: Model, strategy: Strategy, optimizer: Optimizer, schedule: LRScheduler | None) -> None:

@@ -5,14 +5,20 @@ import copy
 import pytest
 import torch
 
+from src import checkpoint
 from src.models.mlr import MLR
 from src.seeding import seed_torch
-from src.strategies.base import Predictor
+from src.strategies.base import Predictor, Strategy
 from src.task import HIDDEN, Batch, Task
 from tests.contracts import yamls
+from tests.strategies import fitting
 
 TASK = Task(("a", "b", "c"), ("here", "there"), "vector", (4,), class_counts=(20, 20, 20))
-strategies = pytest.mark.parametrize("name", yamls.names("strategy"))
+NAMES = yamls.names("strategy")
+LOSSES = [name for name in NAMES if yamls.target("strategy", name).loss is not Strategy.loss]
+strategies = pytest.mark.parametrize("name", NAMES)
+losses_only = pytest.mark.parametrize("name", LOSSES)
+not_losses = pytest.mark.parametrize("name", [name for name in NAMES if name not in LOSSES])
 
 
 def criterion(log_probs, y):
@@ -54,7 +60,7 @@ def test_the_yaml_is_the_signature(name):
     assert content == yamls.signature_defaults(cls)
 
 
-@strategies
+@losses_only
 def test_total_is_a_finite_scalar_whose_gradient_reaches_the_backbone(name):
     class Backbone(MLR):
         def setup(self, task):
@@ -74,19 +80,19 @@ def test_total_is_a_finite_scalar_whose_gradient_reaches_the_backbone(name):
     assert model.body.weight.grad.abs().sum() > 0
 
 
-@strategies
+@losses_only
 def test_same_seed_same_losses(name):
     model, strategy = made(name)
     assert losses(model, strategy, seed=5) == losses(model, strategy, seed=5)
 
 
-@strategies
+@losses_only
 def test_a_batch_of_one_class_is_survived(name):
     model, strategy = made(name)
     assert torch.isfinite(losses(model, strategy, source=batch(one_class=True))["total"])
 
 
-@strategies
+@losses_only
 def test_a_separable_set_is_learned(name):
     model, strategy = made(name)
     optimizer = torch.optim.Adam([*model.parameters(), *strategy.parameters()], 0.05)
@@ -104,7 +110,7 @@ def test_a_separable_set_is_learned(name):
     torch.testing.assert_close(p.sum(dim=1), torch.ones(len(p)))
 
 
-@strategies
+@losses_only
 def test_uses_target_and_uses_clean_tell_the_truth(name):
     model, strategy = made(name)
     base = losses(model, strategy)["total"]
@@ -117,7 +123,7 @@ def test_uses_target_and_uses_clean_tell_the_truth(name):
     assert (changed["clean"] != base) == strategy.uses_clean
 
 
-@strategies
+@losses_only
 def test_the_state_round_trips(name):
     model, strategy = made(name)
     before = losses(model, strategy)["total"]
@@ -126,3 +132,51 @@ def test_the_state_round_trips(name):
         torch.nn.init.constant_(parameter, 0.1)
     strategy.load_state_dict(state)
     assert losses(model, strategy)["total"] == before
+
+
+# --- strategies that are not a loss: what `fit` promises ---
+
+
+@not_losses
+def test_a_fit_learns_a_separable_set_and_leaves_the_record_of_a_run(name, tmp_path):
+    epochs = []
+    x, y = fitting.blobs()
+    new_x, new_y = fitting.blobs(seed=1)
+    trainer = fitting.trainer_on(tmp_path, fitting.split_of(x, y), on_epoch=lambda epoch, found: epochs.append(found))
+    p = fitting.scores(fitting.fitted(yamls.build("strategy", name), trainer), new_x)
+    assert (p.argmax(dim=1).numpy() == new_y).mean() > 0.9
+    torch.testing.assert_close(p.sum(dim=1), torch.ones(len(p)))
+    assert all("val/balanced_accuracy" in found for found in epochs)
+    assert 1 <= trainer.progress.best_epoch <= trainer.progress.epoch == len(epochs) <= trainer.options.epochs
+
+
+@not_losses
+def test_a_fit_is_repeated_and_loaded_to_the_same_bits(name, tmp_path):
+    x, y = fitting.blobs()
+    once, again = (
+        fitting.scores(fitting.fitted(yamls.build("strategy", name), trainer), x)
+        for trainer in [fitting.trainer_on(tmp_path, fitting.split_of(x, y), select="last") for _ in range(2)]
+    )
+    assert torch.equal(once, again)
+    strategy = yamls.build("strategy", name)
+    _, model = fitting.ready(strategy, fitting.trainer_on(tmp_path, fitting.split_of(x, y)))
+    assert not torch.equal(strategy.scores(model, torch.from_numpy(x)), once)
+    strategy.load_state_dict(checkpoint.load(tmp_path / "last.pt")["strategy"])
+    assert torch.equal(strategy.scores(model, torch.from_numpy(x)), once)
+    strategy.load_state_dict(checkpoint.load(tmp_path / "best.pt")["strategy"])
+
+
+@not_losses
+def test_a_fit_survives_labels_of_one_class(name, tmp_path):
+    x, y = fitting.blobs()
+    trainer = fitting.trainer_on(tmp_path, fitting.split_of(x, 0 * y))
+    p = fitting.scores(fitting.fitted(yamls.build("strategy", name), trainer), x)
+    assert torch.isfinite(p).all()
+    assert (p.argmax(dim=1) == 0).all()
+
+
+@not_losses
+def test_who_fits_reads_no_other_batch(name):
+    cls = yamls.target("strategy", name)
+    assert not cls.uses_target
+    assert not cls.uses_clean
