@@ -213,6 +213,7 @@ class Trainer:
         if self.options.compile:
             model.features = torch.compile(model.features)  # type: ignore[method-assign]
         optimizer = self.make_optimizer(strategy.parameter_groups(model))
+        obey_factors(optimizer)
         self._plan(full_batch=getattr(optimizer, "full_batch", False))
         schedule = self.make_schedule(optimizer, self.total_steps)
         predictor = Predictor(model, strategy)
@@ -413,6 +414,31 @@ class Trainer:
     def _diverged(self, what: str) -> str:
         where = f"epoch {self.progress.epoch}, step {self.progress.step}"
         return f"training diverged at {where}: {what}; try a smaller optimizer.lr"
+
+
+def obey_factors(optimizer: Optimizer) -> None:
+    """Multiply the learning rate of parameter groups that have an `lr_factor`, during each step only.
+
+    Schedules see, and set, the rate without the factor: one that starts from the present rate (cosine) or from its own
+    (onecycle) cannot lose or compound it. Raises UserError for an optimizer that has no learning rate.
+    """
+    if all("lr_factor" not in group for group in optimizer.param_groups):
+        return
+    if any("lr" not in group for group in optimizer.param_groups):
+        raise UserError("strategy.lr_factor: this optimizer has no learning rate; add optimizer=adam or optimizer=sgd")
+    rates: list[float] = []
+
+    def multiply(optimizer: Optimizer, *_: Any) -> None:
+        rates[:] = [group["lr"] for group in optimizer.param_groups]
+        for group in optimizer.param_groups:
+            group["lr"] = group["lr"] * group.get("lr_factor", 1.0)
+
+    def restore(optimizer: Optimizer, *_: Any) -> None:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+
+    optimizer.register_step_pre_hook(multiply)
+    optimizer.register_step_post_hook(restore)
 
 
 def load_weights(path: Path, model: Model, strategy: Strategy, device: torch.device) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import torch
 
 from src import checkpoint
 from src.errors import UserError
+from src.training import obey_factors
 
 
 class Interrupted(Exception):
@@ -167,3 +168,40 @@ def test_bf16_is_an_option_of_the_same_loop(train):
         "optimizer.lr=0.01",
     )
     assert score > 0.8
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+@pytest.mark.parametrize("schedule", ["none", "onecycle", "cosine"])
+def test_a_groups_factor_survives_the_schedule_and_touches_no_other_group(optimizer, schedule):
+    """With a constant gradient every step's length is the rate's (SGD) or nearly so (Adam)."""
+
+    def path(factor):
+        slow, usual = (torch.nn.Parameter(torch.zeros((), dtype=torch.float64)) for _ in range(2))
+        groups = [{"params": [usual]}, {"params": [slow], **({} if factor is None else {"lr_factor": factor})}]
+        made = getattr(torch.optim, optimizer)(groups, lr=0.1)
+        obey_factors(made)
+        scheduled = {
+            "none": lambda: None,
+            "onecycle": lambda: torch.optim.lr_scheduler.OneCycleLR(made, max_lr=0.1, total_steps=20),
+            "cosine": lambda: torch.optim.lr_scheduler.CosineAnnealingLR(made, T_max=20),
+        }[schedule]()
+        seen = []
+        for _ in range(20):
+            made.zero_grad()
+            (slow + usual).backward()
+            made.step()
+            if scheduled:
+                scheduled.step()
+            seen.append((usual.item(), slow.item()))
+        return torch.tensor(seen, dtype=torch.float64).T
+
+    plain, factored = path(None), path(0.03)
+    assert torch.equal(factored[0], plain[0])
+    torch.testing.assert_close(factored[1], 0.03 * plain[1])
+
+
+def test_a_factor_of_a_rate_that_there_is_not_is_a_sentence(train):
+    with pytest.raises(
+        UserError, match=r"strategy\.lr_factor: this optimizer has no learning rate; add optimizer=adam"
+    ):
+        train("dataset=digits", "model=mlr", "strategy=noise_adaptation", "optimizer=lbfgs")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from src.component import Component
@@ -19,7 +21,10 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 ParameterGroups = list[dict[str, Any]]
-"""What torch's optimizers take: parameters, each group with its own options if it has any."""
+"""What torch's optimizers take: parameters, each group with its own options if it has any.
+
+A group's `lr_factor` multiplies its learning rate, whatever the schedule makes of that rate.
+"""
 
 
 class Predictor:
@@ -63,6 +68,14 @@ class Strategy(Component, nn.Module):
         `progress` runs from 0 to 1 over the training.
         """
         raise NotImplementedError
+
+    def weight(self, log_probs: Tensor, y: Tensor) -> Tensor:
+        """How much the criterion counts each example, (B,): its loss at the uniform prediction, over log C.
+
+        Exactly 1 for imbalance_strategy=none and the label's weight for class_weights.
+        """
+        level = math.log(log_probs.shape[1])
+        return self.criterion(torch.full_like(log_probs, -level), y).detach() / level
 
     def parameter_groups(self, model: Model) -> ParameterGroups:
         """What is optimised, and how where it differs from the optimizer's options; the first group is the model's."""

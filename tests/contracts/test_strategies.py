@@ -10,10 +10,12 @@ from src.models.mlr import MLR
 from src.seeding import seed_torch
 from src.strategies.base import Predictor, Strategy
 from src.task import HIDDEN, Batch, Task
+from src.transition_matrix import TransitionMatrix
 from tests.contracts import yamls
 from tests.strategies import fitting
 
-TASK = Task(("a", "b", "c"), ("here", "there"), "vector", (4,), class_counts=(20, 20, 20))
+T = TransitionMatrix([[0.9, 0.3, 0.1], [0.05, 0.4, 0.1], [0.05, 0.3, 0.8]])
+TASK = Task(("a", "b", "c"), ("here", "there"), "vector", (4,), class_counts=(26, 11, 23), transition=T)
 NAMES = yamls.names("strategy")
 LOSSES = [name for name in NAMES if yamls.target("strategy", name).loss is not Strategy.loss]
 strategies = pytest.mark.parametrize("name", NAMES)
