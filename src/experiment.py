@@ -196,11 +196,20 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
             raise UserError(
                 f"score={settings.score}: this run does not report it{did_you_mean(settings.score, metrics)}"
             )
-        run.record_epoch(epoch, metrics)
+        run.record_epoch(epoch, metrics, watched())
         tracking.sync(run.folder, experiment.tracking)
         return bool(on_epoch and on_epoch(epoch, metrics))
 
-    val = seen_by(strategy.predicts, splits.val)
+    def watched() -> dict[str, float]:
+        """Metrics on true labels after an epoch: for history.jsonl alone, which keeps them apart."""
+        now = Predictor(experiment.model, strategy)
+        found: dict[str, float] = {}
+        for name in experiment.trainer.watch:
+            seen = _predict(now, {"test": test, "val_clean": val}[name], trainer)
+            found |= evaluate(name, seen, predicted, task.domain_names, truth="clean")
+        return found
+
+    val, test = seen_by(strategy.predicts, splits.val), seen_by(strategy.predicts, splits.test)
     trainer = Trainer(
         experiment.trainer,
         train=prepared.train,
@@ -225,7 +234,6 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         "training_prior": (prior / prior.sum()).tolist() if strategy.predicts == "class" else None, "learned": experiment.dataset.learned,
     })  # fmt: skip
     predictor = strategy.fit(task, experiment.model, trainer)
-    test = seen_by(strategy.predicts, splits.test)
     found = {"val": _predict(predictor, val, trainer), "test": _predict(predictor, test, trainer)}
     scores = evaluate("val", found["val"], predicted, task.domain_names, natural, truth="labels")
     if (val.labels != val.clean).any():

@@ -78,10 +78,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def history(folder: Path, after: int = 0) -> list[dict[str, Any]]:
-    """Epochs recorded so far ({'epoch', 'time', 'metrics'}), those after the given one; a torn last line is left out."""
+    """Epochs recorded so far, those after the given one; a torn last line is left out.
+
+    Each is {'epoch', 'time', 'metrics'}, and 'sealed' if test or clean labels were watched: no choice may read those.
+    """
     path = folder / "history.jsonl"
     lines = path.read_text(errors="replace").splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n") and _epoch_of(line) > after]
+
+
+def _numbers(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def _epoch_of(line: str) -> int:
@@ -125,17 +132,22 @@ class Run:
     def score(self) -> float:
         return float(read_json(self.folder / "metrics.json")["score"])
 
-    def record_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Append one line to history.jsonl; what an interrupted run wrote of this epoch and later ones is dropped."""
+    def record_epoch(self, epoch: int, metrics: Mapping[str, float], sealed: Mapping[str, float] | None = None) -> None:
+        """Append one line to history.jsonl; what an interrupted run wrote of this epoch and later ones is dropped.
+
+        `sealed` stands apart from `metrics`, which is all that pruners, studies and MLflow read.
+        """
         self._check()
         path = self.folder / "history.jsonl"
         old = path.read_text(errors="replace") if path.exists() else ""
         kept = "".join(x for x in old.splitlines(keepends=True) if x.endswith("\n") and 0 <= _epoch_of(x) < epoch)
-        values = {name: float(value) for name, value in metrics.items()}
+        line = {"epoch": epoch, "time": time.time(), "metrics": _numbers(metrics)}
+        if sealed:
+            line["sealed"] = _numbers(sealed)
         if kept != old:
             write_text(path, kept)
         with _explained(path), path.open("a") as file:
-            file.write(json.dumps({"epoch": epoch, "time": time.time(), "metrics": values}) + "\n")
+            file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
 

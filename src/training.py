@@ -60,6 +60,7 @@ class TrainerOptions(Component):
         monitor: str,
         patience: PositiveInt | None,
         select: Literal["best", "last"],
+        watch: list[Literal["test", "val_clean"]],
         device: str,
         precision: Literal["fp32", "bf16"],
         compile: bool,
@@ -76,6 +77,7 @@ class TrainerOptions(Component):
             raise ValueError(f"monitor={monitor}: runs do not report it{did_you_mean(monitor, known)}")
         self.epochs, self.max_steps, self.batch_size = epochs, max_steps, batch_size
         self.monitor, self.patience, self.select = monitor, patience, select
+        self.watch = watch
         self.device = find_device(device)
         self.precision, self.compile = precision, compile
         self.deterministic, self.tf32, self.num_threads = deterministic, tf32, num_threads

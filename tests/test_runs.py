@@ -397,6 +397,15 @@ def test_a_repeated_epoch_replaces_what_the_interrupted_run_wrote(tmp_path):
     assert [line["epoch"] for line in runs.history(run.folder, after=1)] == [2]
 
 
+def test_what_is_sealed_stands_apart_from_the_metrics(tmp_path):
+    run = opened(tmp_path)
+    run.record_epoch(1, {"val/loss": 1}, {"test/accuracy": 0.5})
+    run.record_epoch(2, {"val/loss": 2}, {})
+    first, second = runs.history(run.folder)
+    assert (first["metrics"], first["sealed"]) == ({"val/loss": 1.0}, {"test/accuracy": 0.5})
+    assert "sealed" not in second
+
+
 # --- finding and tidying ---
 
 

@@ -75,7 +75,8 @@ def number_of_runs(root):
 def test_a_finished_run_is_mirrored_completely(root):
     with opened(root) as run:
         for epoch in (1, 2, 3):
-            run.record_epoch(epoch, {"val/accuracy": epoch / 10, "train/total": math.nan, "val/bad": math.inf})
+            metrics = {"val/accuracy": epoch / 10, "train/total": math.nan, "val/bad": math.inf}
+            run.record_epoch(epoch, metrics, {"test/watched": 0.5})
             tracking.sync(run.folder, ON)
         found, _ = mirrored(run.folder)
         assert found.info.status == "RUNNING"
@@ -92,7 +93,7 @@ def test_a_finished_run_is_mirrored_completely(root):
     assert curve(run.folder, "val/accuracy") == [(1, 0.1), (2, 0.2), (3, 0.3)]
     assert len(curve(run.folder, "train/total")) == 3
     assert math.isnan(found.data.metrics["train/total"])
-    assert "val/bad" not in found.data.metrics
+    assert not {"val/bad", "test/watched"} & set(found.data.metrics)
     assert found.data.tags["kilter.infinite"] == "step 3: val/bad"
     assert {name: found.data.metrics[name] for name in ("score", "final/val/accuracy", "test/recall/νe CC")} == {
         "score": 0.2, "final/val/accuracy": 0.2, "test/recall/νe CC": 0.5,

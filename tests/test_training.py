@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from src import checkpoint
+from src import checkpoint, experiment, runs
 from src.errors import UserError
 from src.training import obey_factors
 
@@ -205,3 +205,40 @@ def test_a_factor_of_a_rate_that_there_is_not_is_a_sentence(train):
         UserError, match=r"strategy\.lr_factor: this optimizer has no learning rate; add optimizer=adam"
     ):
         train("dataset=digits", "model=mlr", "strategy=noise_adaptation", "optimizer=lbfgs")
+
+
+# --- sealed curves ---
+
+LINEAR = ["dataset=digits", "model=mlr", "optimizer=adam", "schedule=none", "noise_model=uniform", "trainer.epochs=3"]
+
+
+def test_watched_splits_are_recorded_apart_and_change_nothing(train, tmp_path):
+    seen = []
+    train(*LINEAR, f"runs_root={tmp_path / 'plain'}")
+    watch = [*LINEAR, "trainer.watch=[test,val_clean]", "trainer.select=last", f"runs_root={tmp_path / 'watched'}"]
+    train(*watch, on_epoch=lambda epoch, metrics: seen.append(metrics))
+    plain, watched = only_run(tmp_path / "plain"), only_run(tmp_path / "watched")
+    assert same(weights(plain), weights(watched))
+    assert not [line for line in runs.history(plain) if "sealed" in line]
+    lines = runs.history(watched)
+    assert [set(line["metrics"]) for line in lines] == [set(line["metrics"]) for line in runs.history(plain)]
+    final = runs.read_json(watched / "metrics.json")
+    assert {name: final[name] for name in lines[-1]["sealed"]} == lines[-1]["sealed"]
+    assert lines[0]["sealed"]["test/accuracy"] != lines[-1]["sealed"]["test/accuracy"]
+    assert {name.split("/")[0] for name in lines[0]["sealed"]} == {"test", "val_clean"}
+    train(*watch, on_epoch=lambda epoch, metrics: seen.append(metrics))  # found finished: told again
+    assert len(seen) == 6
+    assert {name.split("/")[0] for metrics in seen for name in metrics} == {"train", "val"}
+
+
+def test_the_test_split_is_read_once_unless_watched(train, monkeypatch):
+    read = []
+    predict = experiment._predict
+    monkeypatch.setattr(experiment, "_predict", lambda *given: read.append(len(given[1])) or predict(*given))
+    train(*LINEAR)
+    assert len(read) == 2  # validation and test, at the end
+
+
+def test_only_sealed_splits_can_be_watched(train):
+    with pytest.raises(UserError, match=r"trainer\.watch\[0\]=val: should be 'test' or 'val_clean'"):
+        train(*LINEAR, "trainer.watch=[val]")

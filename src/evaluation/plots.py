@@ -15,13 +15,14 @@ from src.evaluation import predictions
 from src.evaluation.metrics import higher_is_better
 from src.evaluation.predictions import Predictions
 from src.task import HIDDEN
+from src.transition_matrix import TransitionMatrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def draw(folder: Path) -> list[Path]:
-    """Write figures/<name>.png from history.jsonl, predictions.npz and task.json; returns their paths.
+    """Write figures/<name>.png from the files of a run's folder; returns their paths.
 
     The figures of predictions show the test split with its true labels. What is not there yet (no epoch, no
     predictions) is not drawn. Raises UserError if task.json is missing or damaged.
@@ -46,6 +47,7 @@ def _figures(folder: Path, task: dict[str, Any]) -> Iterator[tuple[str, Figure]]
     if epochs:
         best = best_epoch(epochs, curves, task["monitor"])
         yield "history", figures.history(epochs, curves, task["monitor"], best)
+    yield from _label_noise(folder, task)
     if not (folder / "predictions.npz").exists():
         return
     test = _drawable(predictions.load(folder / "predictions.npz")["test"])
@@ -63,6 +65,23 @@ def _figures(folder: Path, task: dict[str, Any]) -> Iterator[tuple[str, Figure]]
     yield "roc", figures.roc(p, labels, weight, domain, names, domain_names)
     yield "precision_recall", figures.precision_recall(p, labels, weight, names)
     yield "reliability", figures.reliability(p, labels, weight)
+
+
+def _label_noise(folder: Path, task: dict[str, Any]) -> Iterator[tuple[str, Figure]]:
+    from src.evaluation import label_noise_figures
+    from src.evaluation.style import display
+
+    if (folder / "transition.json").exists():
+        record = json.loads((folder / "transition.json").read_text())
+        used = TransitionMatrix(record["matrix"])
+        true = TransitionMatrix(record["true"]) if "true" in record else None
+        title = f"Used ({display(record['source'])})"
+        yield "transition", label_noise_figures.matrices(used, true=true, class_names=task["class_names"], title=title)
+    if (folder / "suspects.npz").exists():
+        with np.load(folder / "suspects.npz", allow_pickle=False) as worst:
+            wrong = worst.get("wrong")
+            texts = worst["observed"].tolist(), worst["suggested"].tolist()
+            yield "suspects", label_noise_figures.suspects(worst["pictures"], *texts, wrong, task["views"])
 
 
 def read_history(path: Path) -> tuple[list[int], dict[str, list[float]]]:

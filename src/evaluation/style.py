@@ -35,10 +35,10 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
-def display(name: str) -> str:
+def display(name: str, most: int = 24) -> str:
     """A name as text: no mathematics started by a $, nothing that a legend takes for hidden, not too long."""
     name = name.lstrip("_") or "-"
-    return (name if len(name) <= 24 else name[:23] + "…").replace("$", r"\$")
+    return (name if len(name) <= most else name[: most - 1] + "…").replace("$", r"\$")
 
 
 def display_all(names: Sequence[str]) -> list[str]:

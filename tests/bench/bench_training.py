@@ -55,7 +55,7 @@ def epoch_of(
 ) -> Callable[[], object]:
     """One epoch of the project's loop, without validation and checkpoints."""
     options = TrainerOptions(
-        epochs=1000, max_steps=None, batch_size=BATCH, monitor="val/loss", patience=None, select="last", device="cpu",
+        epochs=1000, max_steps=None, batch_size=BATCH, monitor="val/loss", patience=None, select="last", watch=[], device="cpu",
         precision="fp32", compile=False, deterministic=False, tf32=False, num_threads=torch.get_num_threads(),
         resume=False, progress="none",
     )  # fmt: skip
