@@ -118,12 +118,12 @@ def test_requeued_on_slurm_it_goes_on_where_it_was(plain, slurm, tmp_path):
 
 
 def test_at_its_time_limit_slurm_queues_a_worker_again(plain, slurm, tmp_path):
-    """A limit of 1 min with a warning 50 s before: a life lasts about 10 s, the sweep several times that."""
-    limit = ["hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=50"]
-    longer = [*limit, "hydra.sweeper.workers=1", f"hydra.sweeper.seeds={[*range(20)]}"]
-    assert start(tmp_path, *ON_SLURM[:2], *longer, **slurm).wait(580) == 0
+    """A limit of 1 min with a warning 40 s before: a life lasts about 20 s, the sweep longer on any machine."""
+    limit = ["hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=40"]
+    longer = [*limit, "hydra.sweeper.workers=1", f"hydra.sweeper.seeds={[*range(40)]}"]
+    assert start(tmp_path, *ON_SLURM[:2], *longer, **slurm).wait(900) == 0
     found = values(tmp_path)
-    assert len(found) == 80
+    assert len(found) == 160
     assert {key: found[key] for key in plain} == plain
     assert len(list((tmp_path / "studies/s/workers").glob("*.log"))) >= 2, "a worker for each life"
 
