@@ -80,3 +80,12 @@ def test_the_number_of_classes_must_fit():
 def test_the_matrix_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         TransitionMatrix(T).columns[0, 0] = 0.5
+
+
+def test_the_studys_matrices_are_its_equations_38_and_39():
+    """They are doubly stochastic; the first is not symmetric, so that a transposition would show."""
+    from tests.contracts import yamls
+
+    stated = {name: yamls.build("noise_model", name).transition(3).columns for name in ("mnist05", "mnist06")}
+    assert stated["mnist05"].tolist() == [[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]]
+    assert np.allclose(stated["mnist06"], 0.1 * np.eye(3) + 0.3)
