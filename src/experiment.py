@@ -225,22 +225,23 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         on_epoch=each_epoch,
         resume=run.resuming,
     )
-    prior = experiment.imbalance_strategy.effective_prior()
     natural = natural_prior(experiment, splits) if strategy.predicts == "class" else None
+    predictor = strategy.fit(task, experiment.model, trainer)
+    prior = experiment.imbalance_strategy.effective_prior()
     run.write_json("task.json", {
         "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
         "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts,
         "natural_prior": natural, "predicts": strategy.predicts, "monitor": experiment.trainer.monitor,
         "training_prior": (prior / prior.sum()).tolist() if strategy.predicts == "class" else None, "learned": experiment.dataset.learned,
     })  # fmt: skip
-    predictor = strategy.fit(task, experiment.model, trainer)
     found = {"val": _predict(predictor, val, trainer), "test": _predict(predictor, test, trainer)}
     scores = evaluate("val", found["val"], predicted, task.domain_names, natural, truth="labels")
     if (val.labels != val.clean).any():
         scores |= evaluate("val_clean", found["val"], predicted, task.domain_names, natural, truth="clean")
     scores |= evaluate("test", found["test"], predicted, task.domain_names, natural, truth="clean")
     parameters = itertools.chain(experiment.model.parameters(), strategy.parameters())
-    scores |= {**prepared.facts, "cost/parameters": float(sum(parameter.numel() for parameter in parameters))}
+    scores |= {**prepared.facts, **strategy.facts(prepared.train, run.folder)}
+    scores |= {"cost/parameters": float(sum(parameter.numel() for parameter in parameters))}
     predictions.save(run.folder / "predictions.npz", **found)
     run.write_json(
         "metrics.json", {"score": scores[settings.score], "best_epoch": trainer.progress.best_epoch, **scores}

@@ -191,8 +191,7 @@ class Trainer:
         Its epochs are not reported, the target domain is left out, and its checkpoints are in a folder `name` of the
         run's; a resumed run finds them. Unless `balanced`, every example is drawn once an epoch and weighs alike.
         """
-        train = self.train if labels is None else self.train.with_labels(labels)
-        train = train.select(which)
+        train = self._chosen(which, labels)
         balance = copy.deepcopy(self.balance) if balanced else ImbalanceStrategy()
         balance.setup(train.labels, len(self.class_names))
         options = copy.copy(self.options)
@@ -204,6 +203,16 @@ class Trainer:
             augmentation=self.augmentation, make_optimizer=self.make_optimizer, make_schedule=self.make_schedule,
             seed=self.seed, folder=folder, on_epoch=lambda epoch, found: None, resume=self.resume,
         )  # fmt: skip
+
+    def restrict(self, which: IntArray | BoolArray, labels: IntArray | None = None) -> None:
+        """Train on some of the examples only, from now on, with other labels if given (n,); balanced by those."""
+        self.train = self._chosen(which, labels)
+        self.source = Loader(self.train, self.device)
+        self.balance.setup(self.train.labels, len(self.class_names))
+        self._plan(full_batch=False)
+
+    def _chosen(self, which: IntArray | BoolArray, labels: IntArray | None) -> Split:
+        return (self.train if labels is None else self.train.with_labels(labels)).select(which)
 
     def minimise(self, model: Model, strategy: Strategy, after_epoch: Callable[[], None] | None = None) -> Predictor:
         """The shared loop over `strategy.loss`; returns the predictor of the selected epoch.

@@ -12,6 +12,9 @@ from src.errors import UserError
 from src.task import FloatArray, IntArray, class_counts
 from src.transition_matrix import TransitionMatrix
 
+SLACK = 1e-6
+"""By how much probabilities may fall short of one another and still count as equal."""
+
 
 def anchor(p: FloatArray, quantile: float = 0.97) -> TransitionMatrix:
     """Columns read off anchor points: column j is the mean of p at the examples where p_j lies at its quantile.
@@ -35,14 +38,23 @@ def confident_joint(p: FloatArray, labels: IntArray) -> IntArray:
 
     Confident: p_j is at least the mean of p_j over the examples labelled j; of several such classes the most probable.
     """
+    found = confident_class(p, labels)
+    sure = found >= 0
+    counts = np.zeros((p.shape[1], p.shape[1]), dtype=np.int64)
+    np.add.at(counts, (labels[sure], found[sure]), 1)
+    return counts
+
+
+def confident_class(p: FloatArray, labels: IntArray) -> IntArray:
+    """The class that each example is confidently of, (n,); -1 where there is none.
+
+    Of several the most probable, as cleanlab has it: of all classes, while equation 1 says of the confident ones.
+    """
     num_classes = p.shape[1]
     thresholds = np.array([p[labels == k, k].mean() if (labels == k).any() else np.inf for k in range(num_classes)])
-    above = p >= thresholds - 1e-6
-    best = np.where(above, p, -1.0).argmax(axis=1)
-    counts = np.zeros((num_classes, num_classes), dtype=np.int64)
-    sure = above.any(axis=1)
-    np.add.at(counts, (labels[sure], best[sure]), 1)
-    return counts
+    above = p >= thresholds - SLACK
+    several = above.sum(axis=1) > 1
+    return np.where(above.any(axis=1), np.where(several, p.argmax(axis=1), above.argmax(axis=1)), -1)
 
 
 def confident(p: FloatArray, labels: IntArray) -> TransitionMatrix:
@@ -96,6 +108,6 @@ def enough(labels: IntArray, class_names: tuple[str, ...], least: int, why: str)
     worst = int(counts.argmin())
     if counts[worst] < least:
         raise UserError(
-            f"the transition matrix cannot be estimated: {counts[worst]} training examples are labelled "
-            f"'{class_names[worst]}', and {why} needs at least {least} of each class; give strategy.transition a matrix"
+            f"too few examples to estimate the label noise: {counts[worst]} training examples are labelled "
+            f"'{class_names[worst]}', and {why} need at least {least} of each class"
         )

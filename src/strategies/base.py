@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from src.component import Component
 from src.models.base import Model
-from src.task import Batch, Task
+from src.task import Batch, Split, Task
 
 if TYPE_CHECKING:
     from src.training import Trainer
@@ -85,6 +86,13 @@ class Strategy(Component, nn.Module):
         """Probabilities (B, C) for new examples."""
         logits: Tensor = model(x)
         return logits.float().softmax(dim=1)
+
+    def facts(self, train: Split, folder: Path) -> dict[str, float]:
+        """What the metrics should tell of a training that has ended, given its examples and the run's folder.
+
+        Only here may a strategy read clean labels.
+        """
+        return {}
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         """Train; the default is the shared loop over `loss`. Methods that are not a loss override this."""

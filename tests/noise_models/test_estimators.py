@@ -104,5 +104,5 @@ def test_the_em_step_is_the_multiplicative_rule():
 
 
 def test_too_few_examples_are_a_sentence():
-    with pytest.raises(UserError, match="2 training examples are labelled 'b', and 3 folds needs at least 3"):
+    with pytest.raises(UserError, match="2 training examples are labelled 'b', and 3 folds need at least 3"):
         estimators.enough(np.array([0] * 9 + [1] * 2), ("a", "b"), 3, "3 folds")
