@@ -88,14 +88,14 @@ class Ensemble(Strategy):
         return Examples(vectors(split.inputs, split.rows[drawn]), y, weight / weight.mean(), task.num_classes)
 
     def scores(self, model: Model, x: Any) -> Tensor:
-        votes = self.trees.votes(x.flatten(1).float())
+        votes = self.trees.to(x.device).votes(x.flatten(1).float())
         if self.kind in ("adaboost", "logitboost"):
             return votes.softmax(dim=1)
         votes = votes.clamp_min(torch.finfo(votes.dtype).tiny)
         return votes / votes.sum(dim=1, keepdim=True)
 
     def get_extra_state(self) -> dict[str, Any]:
-        return vars(self.trees)
+        return dict(vars(self.trees))
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.trees = Trees(**state)

@@ -67,7 +67,7 @@ class Trees:
 
     def leaves(self, x: Tensor) -> Tensor:
         """The node in which each example ends, (B, T), from float32 features (B, d)."""
-        node = self.root.expand(len(x), -1)
+        node = self.root.expand(x.shape[0], -1)  # not len(x), which an export would take for a constant
         for _ in range(self.depth):
             above = x.gather(1, self.feature[node]) > self.threshold[node]
             node = self.child[node, above.long()]

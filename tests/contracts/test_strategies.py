@@ -169,6 +169,20 @@ def test_a_fit_is_repeated_and_loaded_to_the_same_bits(name, tmp_path):
 
 
 @not_losses
+def test_a_fit_is_exported_for_batches_of_any_size(name, tmp_path):
+    x, y = fitting.blobs()
+    trainer = fitting.trainer_on(tmp_path, fitting.split_of(x, y))
+    predictor = fitting.fitted(yamls.build("strategy", name), trainer)
+
+    class Scores(torch.nn.Module):
+        def forward(self, x):
+            return predictor.scores(x)
+
+    program = torch.export.export(Scores(), (torch.from_numpy(x[:2]),), dynamic_shapes=({0: torch.export.Dim("n")},))
+    torch.testing.assert_close(program.module()(torch.from_numpy(x)), fitting.scores(predictor, x))
+
+
+@not_losses
 def test_a_fit_survives_labels_of_one_class(name, tmp_path):
     x, y = fitting.blobs()
     trainer = fitting.trainer_on(tmp_path, fitting.split_of(x, 0 * y))
