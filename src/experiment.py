@@ -146,8 +146,7 @@ def prepare(experiment: Experiment, splits: Splits) -> Prepared:
         matrix, rate = realised(split.clean, split.labels, num_classes)
         facts[f"data/{name}/flip_rate"] = rate
         if rate:
-            cells = np.ndenumerate(matrix.columns)
-            facts |= {f"data/{name}/T.{i}.{j}": float(value) for (i, j), value in cells}
+            facts |= matrix.entries(f"data/{name}")
     train, target = pools(splits.train, experiment.strategy.uses_target)
     if not len(train):
         raise UserError("the training split has no labelled example: set dataset.target_labels=true or add source data")

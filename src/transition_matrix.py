@@ -57,6 +57,12 @@ class TransitionMatrix:
             raise ValueError("this transition matrix is singular: two classes cannot be told apart after corruption")
         return np.linalg.inv(self.columns).astype(np.float64)
 
+    def entries(self, prefix: str) -> dict[str, float]:
+        """`prefix`/T.i.j → entry, for metrics; nothing above ten classes, where nobody reads them."""
+        if len(self) > 10:
+            return {}
+        return {f"{prefix}/T.{i}.{j}": float(value) for (i, j), value in np.ndenumerate(self.columns)}
+
     def posterior(self, prior: Sequence[float] | FloatArray) -> FloatArray:
         """Q[y, s] = P(true y | observed s) by Bayes' rule for a prior of the true classes; columns sum to 1.
 

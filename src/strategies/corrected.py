@@ -18,7 +18,7 @@ from src.models.base import Model
 from src.noise_models import estimators
 from src.strategies.base import Criterion, Predictor, Strategy
 from src.strategies.out_of_fold import out_of_fold
-from src.task import FloatArray, Task
+from src.task import FloatArray, Split, Task
 from src.transition_matrix import TransitionMatrix
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ class Corrected(Strategy):
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         self.use(self.find(task, model, trainer))
         return trainer.minimise(model, self)
+
+    def facts(self, train: Split, folder: Path) -> dict[str, float]:
+        """The recorded matrix and, where the truth is known, its error."""
+        if not (folder / RECORD).exists():
+            return {}
+        record = json.loads((folder / RECORD).read_text())
+        found = {f"transition/{name}": record[name] for name in ("condition_number", "error") if name in record}
+        return found | read(folder / RECORD).entries("transition")
 
     def find(self, task: Task, model: Model, trainer: Trainer) -> TransitionMatrix:
         """T from wherever `transition` says; recorded in the run's folder, where a resumed run finds it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from torch import Tensor
 
 from src.component import OpenFraction
 from src.inference import probabilities
@@ -14,16 +13,17 @@ from src.models.mlr import MLR
 from src.noise_models.estimators import em_step
 from src.optimizers.lbfgs import LBFGS
 from src.strategies.base import Predictor
-from src.strategies.corrected import RECORD, Corrected, Estimator, Folds, Quantile, Source, posterior_of_observed, write
-from src.task import Batch, Task
+from src.strategies.corrected import RECORD, Estimator, Folds, Quantile, Source, write
+from src.strategies.forward import Forward
+from src.task import Task
 from src.transition_matrix import TransitionMatrix
 
 if TYPE_CHECKING:
     from src.training import Trainer
 
 
-class RMLR(Corrected):
-    """Likelihood of the observed labels, Σ_j T[i, j] p_j, with T fixed, or learned by EM (gamma there is T transposed).
+class RMLR(Forward):
+    """Likelihood of the observed labels, as in forward correction, with T fixed, or learned by EM (gamma there is T transposed).
 
     Learned, T starts at (1 - spread) · I + spread / C, since zeros stay zero, and is updated after every epoch by the
     multiplicative rule, which is the M-step. On flexible models it barely moves: they absorb the noise. With
@@ -40,14 +40,8 @@ class RMLR(Corrected):
         folds: Folds = 3,
     ) -> None:
         source: Source = "known" if transition == "learned" else transition
-        super().__init__(source, estimator, quantile, folds)
+        super().__init__(transition=source, estimator=estimator, quantile=quantile, folds=folds)
         self.learned, self.spread = transition == "learned", spread
-
-    def loss(
-        self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float
-    ) -> dict[str, Tensor]:
-        observed = posterior_of_observed(model(source.x).log_softmax(dim=1), self.T)
-        return {"total": self.criterion(observed, source.y).mean()}
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         if not self.learned:

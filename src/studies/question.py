@@ -193,7 +193,8 @@ def _contradictions(question: Question) -> None:
     options, problems = question.options, []
     if not question.space.dimensions and len(question.seeds) < 2:
         problems.append(
-            "space: nothing varies; give a space in the study's file, or e.g. strategy=erm,dann on the command line"
+            "space: nothing varies, and there is one seed; give a space in the study's file, e.g. strategy=erm,dann or seed=0,1,2 on the "
+            "command line, or hydra.mode=RUN for a single run"
         )
     ends = [dimension.name for dimension in question.space.dimensions if not dimension.values]
     if options.sampler.name == "grid" and ends:
