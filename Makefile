@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps
+.PHONY: help setup demo test test-slow check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps reproduce-label-noise
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
@@ -69,6 +69,10 @@ reproduce-sweeps: setup ## the first three sweeps and their reports
 	  $(MAKE) sweep NAME=$$name ARGS="$(if $(SMOKE),$(QUICK_class_weights) trainer.epochs=5,$(if $(QUICK),$$(sed -n "s/^QUICK_$$name = //p" Makefile))) $(ARGS)"; \
 	  $(MAKE) report NAME=$$name; \
 	done
+
+reproduce-label-noise: setup ## Tables 1-3 of the label-noise study (ARGS=data_root=...; QUICK=1: ten minutes, SMOKE=1: on digits)
+	$(BIN)/python -m src.reproduce.label_noise level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
+	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
 
 clean-runs: setup ## what would be deleted of unfinished runs; YES=1 deletes it
 	$(BIN)/python -m src.runs clean runs_root=$(RUNS) $(if $(YES),--yes)

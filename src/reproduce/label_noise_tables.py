@@ -1,0 +1,167 @@
+"""The label-noise study's tables, from what its sweeps measured, beside its own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from src import runs
+from src.evaluation.statistics import summary
+from src.reproduce.sweeps import Configuration
+from src.reproduce.tables import Row, spread
+from src.reproduce.tuning import Tuned
+
+NOISE = {"mnist05": "T₀.₅", "mnist06": "T₀.₆"}
+CLASSES = 3
+EPOCHS = (2, 7)
+"""After which the study's Table 3 shows networks, besides the last."""
+EARLY = "best noisy validation"
+
+STUDY_TABLE_2 = {"MLR": "0.955 (0.0140)", "CNN": "0.953 (0.0092)"}
+STUDY_TABLE_3 = {
+    ("MLR", "", "mnist05"): "0.764 (0.0183)", ("MLR", "", "mnist06"): "0.598 (0.044)",
+    ("MLR, flipped", "", "mnist05"): "0.834 (0.0166)", ("MLR, flipped", "", "mnist06"): "0.604 (0.048)",
+    ("rMLR", "", "mnist05"): "0.891 (0.0024)", ("rMLR", "", "mnist06"): "0.812 (0.002)",
+    ("CNN", "2 epochs", "mnist05"): "0.863 (0.044)", ("CNN", "2 epochs", "mnist06"): "0.842 (0.0315)",
+    ("CNN", "7 epochs", "mnist05"): "0.931 (0.0049)", ("CNN", "7 epochs", "mnist06"): "0.878 (0.0099)",
+    ("CNN", "30 epochs", "mnist05"): "0.6211 (0.0315)", ("CNN", "30 epochs", "mnist06"): "0.482 (0.1024)",
+    ("CNN corrected", "2 epochs", "mnist05"): "0.726 (0.1993)", ("CNN corrected", "2 epochs", "mnist06"): "0.5733 (0.0976)",
+    ("CNN corrected", "7 epochs", "mnist05"): "0.914 (0.0123)", ("CNN corrected", "7 epochs", "mnist06"): "0.775 (0.0295)",
+    ("CNN corrected", "30 epochs", "mnist05"): "0.9029 (0.0146)", ("CNN corrected", "30 epochs", "mnist06"): "0.808 (0.0153)",
+}  # fmt: skip
+"""Mean (standard deviation) as printed there. Its rows "rNN" are the plain network; those named flipped are the
+loss-corrected one, as its text says (and as decoding cannot change any choice at T₀.₆, where the rows differ by 0.3)."""
+
+
+class Method(NamedTuple):
+    """A row of Table 3."""
+
+    name: str
+    trained: str
+
+
+Accuracies = dict[tuple[Method, str], dict[str, float]]
+"""(method, noise model) → seed → accuracy on the clean test set."""
+
+
+def studys(method: Method, noise: str) -> str:
+    """The number that the study printed for a method, '' if none."""
+    network, _, strategy = method.name.partition(", ")
+    if network == "CNN":
+        name = {"erm": "CNN", "forward": "CNN corrected", "backward": "CNN corrected"}.get(strategy, "")
+        return STUDY_TABLE_3.get((name, method.trained, noise), "")
+    return STUDY_TABLE_3.get((method.name, "", noise), "")
+
+
+def shares(found: Iterable[Configuration]) -> list[Row]:
+    """Table 1: class shares of the clean test set and of the corrupted training set, of the first repeat."""
+    rows: dict[str, Row] = {}
+    for one in found:
+        noise = one.choices["noise_model"]
+        metrics = runs.read_json(next(iter(one.runs.values())) / "metrics.json")
+        cells = {"data": NOISE[noise]}
+        cells |= {f"P(y = {c + 1})": f"{metrics[f'data/test/clean.{c}']:.4f}" for c in range(CLASSES)}
+        cells |= {f"P(ỹ = {c + 1})": f"{metrics[f'data/train/observed.{c}']:.4f}" for c in range(CLASSES)}
+        rows[noise] = cells | {"wrong labels": f"{metrics['data/train/flip_rate']:.4f}"}
+    return [rows[noise] for noise in NOISE if noise in rows]
+
+
+def upper_bound(found: Iterable[Configuration]) -> list[Row]:
+    """Table 2: five folds of the clean test set."""
+    rows = []
+    for one in found:
+        name = {"mlr": "MLR", "cnn": "CNN"}[one.choices["model"]]
+        how = {"lbfgs": "L-BFGS and L2, to the optimum", "sgd": "SGD, to a plateau"}[one.choices["optimizer"]]
+        values = one.metric("test/accuracy")
+        cells = {"method": name, "trained": how, "here": spread(values.values()), "n": str(len(values))}
+        rows.append(cells | {"study": STUDY_TABLE_2[name]})
+    return sorted(rows, key=lambda cells: (cells["method"] != "MLR", cells["trained"]))
+
+
+def linear(found: Iterable[Configuration]) -> Accuracies:
+    """Table 3, linear classifiers."""
+    accuracies = {}
+    for one in found:
+        choices = one.choices
+        name = {"erm": "MLR", "flipped": "MLR, flipped", "rmlr": "rMLR"}[choices["strategy"]]
+        name += {"bayes": " by Bayes' rule", "inverse": " by T⁻¹"}.get(choices.get("strategy.decode", ""), "")
+        name += ", T learned" if choices.get("strategy.transition") == "learned" else ""
+        trained = "L-BFGS, L2" if choices["optimizer"] == "lbfgs" else f"SGD, {choices['trainer.max_steps']} steps"
+        accuracies[Method(name, trained), choices["noise_model"]] = one.metric("test/accuracy")
+    return accuracies
+
+
+def networks(found: Iterable[Configuration], network: str) -> Accuracies:
+    """Table 3, networks: after 2, 7 and the last epoch, and after the one that noisy validation would choose."""
+    accuracies = {}
+    for one in found:
+        sealed, noisy = one.curve("test/accuracy"), one.curve("val/accuracy")
+        last = min(map(len, sealed.values()))
+        name, noise = f"{network}, {one.choices['strategy']}", one.choices["noise_model"]
+        for epoch in sorted({epoch for epoch in (*EPOCHS, last) if epoch <= last}):
+            at = {seed: float(values[epoch - 1]) for seed, values in sealed.items()}
+            accuracies[Method(name, f"{epoch} epochs"), noise] = at
+        chosen = {seed: float(values[noisy[seed][:last].argmax()]) for seed, values in sealed.items()}
+        accuracies[Method(name, EARLY), noise] = chosen
+    return accuracies
+
+
+def table_3(found: Accuracies) -> list[Row]:
+    rows = []
+    for method in dict.fromkeys(method for method, _ in found):
+        cells = {"method": method.name, "trained": method.trained}
+        for noise in (noise for noise in NOISE if any(noise == kind for _, kind in found)):
+            values, label = found.get((method, noise), {}), NOISE[noise]
+            cells |= {label: spread(values.values()), f"n, {label}": str(len(values) or "")}
+            cells |= {f"study, {label}": studys(method, noise)}
+        rows.append(cells)
+    return rows
+
+
+def differences(found: Accuracies) -> list[Row]:
+    """Every network's correction less the same network uncorrected, each at its own rate, paired by repeat."""
+    rows = []
+    for (method, noise), values in found.items():
+        network, _, strategy = method.name.partition(", ")
+        plain = found.get((Method(f"{network}, erm", method.trained), noise), {})
+        common = sorted(set(values) & set(plain))
+        if strategy == "erm" or not common:
+            continue
+        one = summary([values[seed] - plain[seed] for seed in common])
+        interval = f"{one['low']:+.4f} to {one['high']:+.4f}" if len(common) > 1 else ""
+        cells = {"network": network, "method": strategy, "noise": NOISE[noise], "trained": method.trained}
+        rows.append(cells | {"difference": f"{one['mean']:+.4f}", "95 % t interval": interval, "n": str(len(common))})
+    return rows
+
+
+def rates(chosen: Mapping[str, Sequence[Tuned]]) -> list[Row]:
+    """Network → its methods' learning rates."""
+    return [
+        {"network": network, "noise": NOISE[one.noise], "method": one.strategy, "rate": f"{one.rate:g}",
+         "tried": " ".join(f"{rate:g}" for rate in one.tried), "noisy validation accuracy": f"{one.value:.4f}",
+         "at the edge of those tried": "yes" if one.at_the_edge else "no"}
+        for network, tuned in chosen.items() for one in tuned
+    ]  # fmt: skip
+
+
+def entries(one: Configuration) -> np.ndarray:
+    """The estimates of T of a configuration's repeats, (repeats, C, C)."""
+    cells = [[one.metric(f"transition/T.{i}.{j}") for j in range(CLASSES)] for i in range(CLASSES)]
+    return np.array([[[cell[seed] for cell in row] for row in cells] for seed in cells[0][0]])
+
+
+def estimates(found: Iterable[Configuration]) -> list[Row]:
+    """Equations 45 and 46: every entry of the estimated T as mean (standard deviation) over the repeats, and its error."""
+    rows = []
+    for one in found:
+        every = entries(one)
+        cells = {"noise": NOISE[one.choices["noise_model"]], "posterior of": one.choices["model"].upper()}
+        cells |= {"estimator": one.choices["strategy.estimator"].replace("_", " ")}
+        if one.choices.get("strategy.quantile") == "1.0":
+            cells["estimator"] += ", largest"
+        cells |= {f"T{i + 1}{j + 1}": spread(every[:, i, j]) for i in range(CLASSES) for j in range(CLASSES)}
+        error = one.metric("transition/error")
+        rows.append(cells | {"error of a column": spread(error.values()), "n": str(len(error))})
+    return sorted(rows, key=lambda cells: list(cells.values())[:3])
