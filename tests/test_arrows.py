@@ -33,7 +33,7 @@ ALLOWED = {
     "studies": {"component", "config", "errors", "evaluation", "experiment", "lease", "provenance", "runs", "studies", "tracking"},
     "plugins": set(),  # what it needs of src it names in its configuration
     "report": {"errors", "evaluation", "runs", "studies"},
-    "reproduce": {"errors", "evaluation", "report", "reproduce", "runs", "studies", "task", "transition_matrix"},
+    "reproduce": {"config", "errors", "experiment", "evaluation", "report", "reproduce", "runs", "studies", "task", "transition_matrix"},
     "claims": {"errors", "evaluation", "report", "runs", "studies"},
     "status": {"errors", "runs", "studies", "tracking"},
     "predict": BASICS | {"config", "inference", "runs", "strategies", "training"},

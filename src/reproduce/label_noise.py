@@ -4,32 +4,32 @@
 
 Runs its sweeps (one that is done is not repeated, one that was interrupted goes on), chooses each network's learning
 rate on validation labels as wrong as those learned from, repeats the methods at their rates, and writes the study's
-Tables 1 to 3 beside its own numbers, with figures. quick is reduced to about ten minutes on two cores; smoke runs on
-scikit-learn's digits and shows only that everything works.
+Tables 1 to 3 beside its own numbers, with figures; for three classes of CIFAR-10 too, if its files are in data_root.
+quick is reduced to about ten minutes on two cores; smoke runs on scikit-learn's digits and shows only that all works.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from src import runs
 from src.errors import UserError
-from src.evaluation.statistics import summary
+from src.reproduce import label_noise_figures as figures
 from src.reproduce import label_noise_tables as tables
-from src.reproduce.label_noise_tables import NOISE, Accuracies
+from src.reproduce.label_noise_tables import Accuracies
 from src.reproduce.sweeps import SWEEPS, Configuration, Places, configurations, sweep, write_sweep
 from src.reproduce.tables import Row, markdown, write
 from src.reproduce.tuning import Tuned, space, tuned
-from src.transition_matrix import TransitionMatrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAGE = "label_noise_page"
+LINEAR, UPPER, ESTIMATES = "label_noise_linear", "label_noise_upper", "label_noise_estimates"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,17 @@ class Network:
     """Over the rates."""
     noise: str
     """The noise model where the sweep does not vary it."""
+    changes: tuple[str, ...] = ()
+
+    @property
+    def repeats(self) -> str:
+        """The study of its methods at their rates."""
+        return f"{self.sweep}_repeats"
+
+    @property
+    def long(self) -> str:
+        """The study of one long training of each."""
+        return f"{self.sweep}_long"
 
 
 LENET = Network("LeNet", "label_noise", "mnist05")
@@ -49,68 +60,92 @@ CNN = Network("CNN", "label_noise_cnn", "mnist06")
 
 @dataclass(frozen=True)
 class Level:
-    """How much of the study to run: sweeps and their changes, and the networks' repeats."""
+    """How much of the study to run."""
 
     sweeps: dict[str, list[str]]
+    """Study (its file in sweeps/, and `_cifar` if it is on CIFAR) → changes."""
     networks: tuple[Network, ...]
     seeds: list[int]
     epochs: int
     long: int | None = None
-    """Epochs of one more run of every method of the last network."""
+    """Epochs of one more training of every method of the study's own network."""
     common: tuple[str, ...] = ()
+    """Changes of all."""
+    note: str = ""
 
 
 THREE = "strategy=erm,forward,backward"
 LEVELS = {
     "full": Level(
-        {
-            "label_noise_linear": [], "label_noise_upper": [], "label_noise_estimates": [],
-            LENET.sweep: [], CNN.sweep: [],
-        },
+        {LINEAR: [], UPPER: [], ESTIMATES: [], LENET.sweep: [], CNN.sweep: []},
         (LENET, CNN), seeds=[0, 1, 2, 3, 4], epochs=10, long=30,
     ),
     "quick": Level(
         {
-            "label_noise_linear": ["hydra.sweeper.seeds=[0,1,2]", "trainer.max_steps=250", "strategy.decode=transpose,inverse"],
-            "label_noise_upper": ["trainer.epochs=10"],
-            LENET.sweep: [THREE, "noise_model=mnist06", "optimizer.lr=0.01,0.03,0.1,0.3,1.0", "trainer.epochs=2", "dataset.train_size=6000"],
+            LINEAR: ["hydra.sweeper.seeds=[0,1,2]", "trainer.max_steps=250", "strategy.decode=transpose,inverse"],
+            UPPER: ["trainer.epochs=10"],
+            LENET.sweep: [THREE, "noise_model=mnist06", "optimizer.lr=0.01,0.03,0.1,0.3,1.0", "trainer.epochs=2"],
         },
         (LENET,), seeds=[0, 1, 2], epochs=4, common=("dataset.train_size=6000",),
+        note="Reduced: 6,000 pictures, three repeats, two and four epochs.",
     ),
     "smoke": Level(
         {
-            "label_noise_linear": ["hydra.sweeper.seeds=[0,1]", "noise_model=mnist05", "trainer.max_steps=20", "strategy.decode=transpose"],
+            LINEAR: ["hydra.sweeper.seeds=[0,1]", "noise_model=mnist05", "trainer.max_steps=20", "strategy.decode=transpose"],
             LENET.sweep: [THREE, "noise_model=mnist06", "optimizer.lr=0.03,0.1", "trainer.epochs=1"],
         },
         (LENET,), seeds=[0, 1], epochs=2, common=("dataset=digits",),
+        note="On 410 handwritten digits: this shows that everything works, and nothing else.",
     ),
 }  # fmt: skip
 
 
-def repeats(network: Network) -> str:
-    """The study of a network's methods at their rates."""
-    return f"{network.sweep}_repeats"
+CIFAR = "_cifar"
+CIFAR_FILES = ("cifar-10-batches-py", "cifar10")
 
 
-def long(network: Network) -> str:
-    return f"{network.sweep}_long"
+def with_cifar(level: Level) -> Level:
+    """Linear methods, upper bound and the study's own network on planes, cars and cats of CIFAR-10 as well."""
+    data = ["dataset=cifar10", "noise_model=cifar3"]
+    own = [*data, "~dataset.image_size", "~dataset.channels"]  # they are 32 × 32 × 3 anyway
+    sweeps = {LINEAR: data, UPPER: own, CNN.sweep: own}
+    more = {name + CIFAR: [*_without(level.sweeps[name]), *sweeps[name]] for name in sweeps if name in level.sweeps}
+    network = Network(CNN.title, CNN.sweep + CIFAR, "cifar3", tuple(own))
+    return replace(
+        level, sweeps=level.sweeps | more, networks=(*level.networks, *([network] if CNN in level.networks else []))
+    )
+
+
+def _without(changes: list[str]) -> list[str]:
+    return [change for change in changes if not change.startswith(("dataset=", "noise_model="))]
 
 
 def reproduce(places: Places, level: Level) -> None:
     """Run what the level asks for, in order."""
-    common = [*places.overrides(), *level.common]
     for name, changes in level.sweeps.items():
-        sweep(SWEEPS, name, *common, *changes)
+        base = name.removesuffix(CIFAR)
+        study = [f"hydra.sweeper.study={name}"] if name != base else []
+        sweep(SWEEPS, base, *places.overrides(), *_common(name, level), *changes, *study)
     written = Path(places.studies_root) / PAGE / "sweeps"
     for network in level.networks:
-        chosen = {"space": space(rates_of(network, places, level))}
-        ways = {repeats(network): (level.epochs, level.seeds)}
-        if level.long and network is level.networks[-1]:
-            ways[long(network)] = (level.long, level.seeds[:1])
-        for name, (epochs, seeds) in ways.items():
+        chosen = space(rates_of(network, places, level))
+        for name, epochs, seeds in repeated(network, level):
             trainer = {"epochs": epochs, "select": "last", "watch": ["test"]}
-            write_sweep(written, network.sweep, name, trainer=trainer, sweeper=chosen | {"seeds": seeds})
-            sweep(written, name, *common)
+            base = network.sweep.removesuffix(CIFAR)
+            write_sweep(written, base, name, trainer=trainer, sweeper={"space": chosen, "seeds": seeds})
+            sweep(written, name, *places.overrides(), *_common(name, level), *network.changes)
+
+
+def _common(study: str, level: Level) -> list[str]:
+    return _without([*level.common]) if CIFAR in study else [*level.common]
+
+
+def repeated(network: Network, level: Level) -> list[tuple[str, int, list[int]]]:
+    """(study, epochs, seeds) of the trainings at the tuned rates."""
+    ways = [(network.repeats, level.epochs, level.seeds)]
+    if level.long and network.title == CNN.title:
+        ways.append((network.long, level.long, level.seeds[:1]))
+    return ways
 
 
 def rates_of(network: Network, places: Places, level: Level) -> list[Tuned]:
@@ -119,7 +154,7 @@ def rates_of(network: Network, places: Places, level: Level) -> list[Tuned]:
 
 def of_sweep(places: Places, level: Level, name: str, **choices: str) -> list[Configuration]:
     """A sweep's configurations, with what the level fixed in it; `choices`: what the sweep itself fixes."""
-    fixed = dict(change.split("=", 1) for change in level.sweeps[name] if "," not in change)
+    fixed = dict(change.split("=", 1) for change in level.sweeps[name] if "=" in change and "," not in change)
     return configurations(places.study(name), choices | fixed)
 
 
@@ -128,29 +163,29 @@ def of_sweep(places: Places, level: Level, name: str, **choices: str) -> list[Co
 
 def page(places: Places, level: Level, out: Path) -> Path:
     """Write tables and figures of what was run; returns the page."""
-    text = ["# The label-noise study", ""]
+    text = ["# The label-noise study", "", level.note, ""]
     (out / "figures").mkdir(parents=True, exist_ok=True)
-    for name, title, rows in sections(places, level):
+    found = accuracies(places, level)
+    for name, title, rows in sections(places, level, found):
         if rows:
             write(out, name, rows)
             text += [f"## {title}", "", markdown(rows), ""]
-    for name, figure in figures(places, level):
+    for name, figure in drawn(places, level, found):
         figure.savefig(out / "figures" / f"{name}.png", dpi=150)
         text += [f"![{name}](figures/{name}.png)", ""]
     runs.write_text(out / "label_noise.md", "\n".join(text))
     return out / "label_noise.md"
 
 
-def sections(places: Places, level: Level) -> Iterator[tuple[str, str, list[Row]]]:
+def sections(places: Places, level: Level, found: Accuracies) -> Iterator[tuple[str, str, list[Row]]]:
     """(file's name, title, rows) of every table."""
-    found = accuracies(places, level)
     yield (
         "table1",
         "Table 1: class shares without and with wrong labels (study: 0.33 each)",
-        tables.shares(of_sweep(places, level, "label_noise_linear")),
+        tables.shares(_both(places, level, LINEAR)),
     )
-    if "label_noise_upper" in level.sweeps:
-        rows = tables.upper_bound(of_sweep(places, level, "label_noise_upper"))
+    if UPPER in level.sweeps:
+        rows = tables.upper_bound(_both(places, level, UPPER))
         yield "table2", "Table 2: five folds of the clean test set, an upper bound from 2,160 pictures", rows
     yield (
         "table3", "Table 3: accuracy on the clean test set after training on wrong labels, mean (sd) over n repeats",
@@ -164,8 +199,8 @@ def sections(places: Places, level: Level) -> Iterator[tuple[str, str, list[Row]
         "rates", "Learning rates, chosen on validation labels as wrong as those learned from",
         tables.rates({network.title: rates_of(network, places, level) for network in level.networks}),
     )  # fmt: skip
-    if "label_noise_estimates" in level.sweeps:
-        rows = tables.estimates(of_sweep(places, level, "label_noise_estimates"))
+    if ESTIMATES in level.sweeps:
+        rows = tables.estimates(of_sweep(places, level, ESTIMATES))
         yield (
             "estimates",
             "Estimated transition matrices, T[i, j] = P(observed i | true j), mean (sd) over n repeats",
@@ -174,66 +209,42 @@ def sections(places: Places, level: Level) -> Iterator[tuple[str, str, list[Row]
 
 
 def accuracies(places: Places, level: Level) -> Accuracies:
-    found = tables.linear(of_sweep(places, level, "label_noise_linear"))
+    found = tables.linear(_both(places, level, LINEAR))
     for network in level.networks:
-        found |= tables.networks(configurations(places.study(repeats(network))), network.title)
-        if level.long and network is level.networks[-1]:
-            once = tables.networks(configurations(places.study(long(network))), network.title)
+        found |= tables.networks(configurations(places.study(network.repeats)), network.title)
+        if network.long in [name for name, *_ in repeated(network, level)]:
+            once = tables.networks(configurations(places.study(network.long)), network.title)
             found |= {key: values for key, values in once.items() if key[0].trained == f"{level.long} epochs"}
     return found
 
 
-def figures(places: Places, level: Level) -> Iterator[tuple[str, Figure]]:
-    from src.evaluation import label_noise_figures as draw
+def _both(places: Places, level: Level, name: str) -> list[Configuration]:
+    """Those of a sweep and of its twin on CIFAR, if the level has it."""
+    return [one for study in (name, name + CIFAR) if study in level.sweeps for one in of_sweep(places, level, study)]
 
-    yield "accuracy", draw.bars([_bar(*entry) for entry in accuracies(places, level).items() if _drawn(*entry[0][0])])
+
+def drawn(places: Places, level: Level, found: Accuracies) -> Iterator[tuple[str, Figure]]:
+    """(file's name, figure) of everything there is to show."""
+    for one in _by_noise(_both(places, level, LINEAR)):
+        noise, run = one.choices["noise_model"], next(iter(one.runs.values()))
+        yield from figures.samples(run, noise)
+        if noise != "mnist06":  # the same pictures as those of mnist05
+            yield from figures.embeddings(run, noise)
+    yield from figures.accuracies(found)
     for network in level.networks:
-        names = [repeats(network), *([long(network)] if level.long and network is level.networks[-1] else [])]
-        for name in names:
-            yield from _by_epoch(name, configurations(places.study(name)))
-    if "label_noise_estimates" in level.sweeps:
-        for one in of_sweep(places, level, "label_noise_estimates"):
-            if one.choices["strategy.estimator"] == "anchor":
-                yield _estimate(one)
+        studies = [name for name, *_ in repeated(network, level)]
+        for name in studies:
+            yield from figures.by_epoch(name, configurations(places.study(name)))
+        if network == CNN:  # the study's figure 8: grey pictures of 28 pixels as its network sees them
+            one = configurations(places.study(network.repeats))[0]
+            yield from figures.samples(next(iter(one.runs.values())), "32x32x3")
+    if ESTIMATES in level.sweeps:
+        yield from figures.estimates(of_sweep(places, level, ESTIMATES))
 
 
-def _drawn(name: str, trained: str) -> bool:
-    return trained != "2 epochs" and "by Bayes" not in name
-
-
-def _bar(key: tuple[tables.Method, str], values: dict[str, float]) -> dict[str, Any]:
-    (method, noise), printed = key, tables.studys(*key)
-    study = float(printed.split()[0]) if printed else None
-    title = f"{method.name} ({method.trained})"
-    return {"method": title, "noise": NOISE[noise], "summary": summary(list(values.values())), "study": study}
-
-
-def _by_epoch(name: str, found: Iterable[Configuration]) -> Iterator[tuple[str, Figure]]:
-    import numpy as np
-
-    from src.evaluation import label_noise_figures as draw
-
-    found = list(found)
-    for noise in dict.fromkeys(one.choices["noise_model"] for one in found):
-        curves = {
-            one.choices["strategy"]: np.array(list(one.curve("test/accuracy").values()))
-            for one in found
-            if one.choices["noise_model"] == noise
-        }
-        yield f"{name}-{noise}", draw.accuracy_by_epoch(dict(sorted(curves.items())), chance=1 / tables.CLASSES)
-
-
-def _estimate(one: Configuration) -> tuple[str, Figure]:
-    from src.evaluation import label_noise_figures as draw
-
-    every = tables.entries(one)
-    noise, model, quantile = (one.choices[key] for key in ("noise_model", "model", "strategy.quantile"))
-    record = runs.read_json(next(iter(one.runs.values())) / "transition.json")
-    figure = draw.matrices(
-        TransitionMatrix(every.mean(axis=0)), every.std(axis=0, ddof=1) if len(every) > 1 else None,
-        TransitionMatrix(record["true"]), title=f"{model}, anchor points at quantile {quantile}",
-    )  # fmt: skip
-    return f"estimate-{noise}-{model}-{quantile}", figure
+def _by_noise(found: list[Configuration]) -> list[Configuration]:
+    """One configuration for each noise model."""
+    return list({one.choices["noise_model"]: one for one in found}.values())
 
 
 def main(arguments: list[str]) -> int:
@@ -247,9 +258,11 @@ def main(arguments: list[str]) -> int:
             raise UserError(f"{unknown.pop()}: unknown\n{__doc__}")
         if name not in LEVELS:
             raise UserError(f"level={name}: give {', '.join(LEVELS)}")
-        places = Places(**given)
-        reproduce(places, LEVELS[name])
-        written = page(places, LEVELS[name], Path(places.studies_root) / PAGE)
+        places, level = Places(**given), LEVELS[name]
+        if any((Path(places.data_root) / files).exists() for files in CIFAR_FILES):
+            level = with_cifar(level)
+        reproduce(places, level)
+        written = page(places, level, Path(places.studies_root) / PAGE)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,55 +1,135 @@
-"""The label-noise study's page: its pieces here, the whole command as a slow test on digits."""
+"""The label-noise study's page: its pieces here, the whole command as a slow test on digits and tiny pictures."""
+
+import json
 
 import numpy as np
 import pytest
 
 from src.reproduce import label_noise as study
+from src.reproduce import label_noise_tables as tables
+from src.reproduce.label_noise_tables import Method
+from src.reproduce.sweeps import Configuration, write_sweep
+from src.reproduce.tables import latex, markdown, spread
+from src.reproduce.tuning import Tuned, space, tuned
 
 
-def test_the_studys_flipped_networks_are_the_corrected_ones():
-    assert study.studys("MLR (L-BFGS)", "mnist05") == "0.764 (0.0183)"
-    assert study.studys("MLR, flipped (SGD, 250 steps)", "mnist06") == "0.604 (0.048)"
-    assert study.studys("MLR, flipped by Bayes (L-BFGS)", "mnist06") == ""
-    assert study.studys("CNN, erm, 7 epochs", "mnist05") == "0.931 (0.0049)"
-    assert study.studys("CNN, forward, 30 epochs", "mnist06") == "0.808 (0.0153)"
-    assert study.studys("CNN, gce, 30 epochs", "mnist06") == study.studys("LeNet, erm, 7 epochs", "mnist05") == ""
+@pytest.mark.parametrize(
+    ("name", "trained", "noise", "printed"),
+    [
+        ("MLR", "L-BFGS, L2", "mnist05", "0.764 (0.0183)"),
+        ("MLR, flipped", "SGD, 250 steps", "mnist06", "0.604 (0.048)"),
+        ("MLR, flipped by T⁻¹", "L-BFGS, L2", "mnist06", ""),
+        ("rMLR, T learned", "L-BFGS, L2", "cifar3", "0.36 (0.0571)"),
+        ("CNN, erm", "7 epochs", "mnist05", "0.931 (0.0049)"),
+        ("CNN, forward", "30 epochs", "mnist06", "0.808 (0.0153)"),
+        ("CNN, gce", "30 epochs", "mnist06", ""),
+        ("LeNet, erm", "7 epochs", "mnist05", ""),
+    ],
+)
+def test_the_studys_number_stands_beside_the_method_it_belongs_to(name, trained, noise, printed):
+    assert tables.studys(Method(name, trained), noise) == printed
 
 
-def test_a_rate_at_the_edge_is_said_to_be():
-    one = study.Tuned("mnist06", "erm", 0.1, (0.01, 0.1), 0.5)
-    assert one.at_the_edge
-    assert not study.Tuned("mnist06", "erm", 0.03, (0.01, 0.03, 0.1), 0.5).at_the_edge
+def configuration(value, runs=None, **choices):
+    named = {key.replace("__", "."): str(one) for key, one in choices.items()}
+    return Configuration({"noise_model": "mnist06"} | named, runs or {}, value)
+
+
+def test_every_method_gets_its_own_best_rate():
+    values = {("erm", 0.01): 0.3, ("erm", 0.1): 0.4, ("erm", 1.0): 0.35, ("forward", 0.1): 0.2, ("forward", 1.0): 0.5}
+    found = tuned(configuration(v, strategy=s, optimizer__lr=rate) for (s, rate), v in values.items())
+    assert [(one.strategy, one.rate, one.at_the_edge) for one in found] == [("erm", 0.1, False), ("forward", 1.0, True)]
+    assert found[0].tried == (0.01, 0.1, 1.0)
+    assert list(space(found).values()) == [[["mnist06", "erm", 0.1], ["mnist06", "forward", 1.0]]]
+
+
+def run_of(folder, accuracies, noisy):
+    folder.mkdir(parents=True)
+    lines = [
+        {"epoch": k + 1, "metrics": {"val/accuracy": seen}, "sealed": {"test/accuracy": true}}
+        for k, (true, seen) in enumerate(zip(accuracies, noisy, strict=True))
+    ]
+    (folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def test_networks_are_shown_after_some_epochs_and_where_noisy_validation_stops(tmp_path):
+    runs = {"0": run_of(tmp_path / "a", [0.5, 0.9, 0.7], [0.2, 0.3, 0.4]), "1": run_of(tmp_path / "b", [0.6, 0.8, 0.9], [0.5, 0.3, 0.4])}  # fmt: skip
+    found = tables.networks([configuration(0.4, runs, strategy="erm")], "CNN")
+    assert found[Method("CNN, erm", "2 epochs"), "mnist06"] == {"0": 0.9, "1": 0.8}
+    assert found[Method("CNN, erm", "3 epochs"), "mnist06"] == {"0": 0.7, "1": 0.9}
+    assert found[Method("CNN, erm", tables.EARLY), "mnist06"] == {"0": 0.7, "1": 0.6}
+    assert len(found) == 3, "nothing is shown of epochs that were not trained"
 
 
 def test_differences_are_paired_by_repeat_and_by_epoch():
     found = {
-        ("CNN, erm, 7 epochs", "mnist06"): {"0": 0.7, "1": 0.8, "2": 0.6},
-        ("CNN, forward, 7 epochs", "mnist06"): {"0": 0.8, "1": 0.9, "2": 0.7, "3": 0.1},
-        ("CNN, forward, 10 epochs", "mnist06"): {"0": 0.9},
+        (Method("CNN, erm", "7 epochs"), "mnist06"): {"0": 0.7, "1": 0.8, "2": 0.6},
+        (Method("CNN, forward", "7 epochs"), "mnist06"): {"0": 0.82, "1": 0.9, "2": 0.68, "3": 0.1},
+        (Method("CNN, forward", "10 epochs"), "mnist06"): {"0": 0.9},
     }
-    (row,) = study.differences(found, "CNN")
-    assert (row["method"], row["difference"], row["n"], row["epochs"]) == ("forward", "+0.1000", "3", "7")
+    (row,) = tables.differences(found)
+    assert (row["method"], row["difference"], row["n"], row["trained"]) == ("forward", "+0.1000", "3", "7 epochs")
+    half = 4.302652729911275 * 0.02 / np.sqrt(3)  # t quantile of 2 degrees of freedom
+    assert row["95 % t interval"] == f"{0.1 - half:+.4f} to {0.1 + half:+.4f}"
+
+
+def test_the_table_goes_from_linear_methods_to_corrected_networks():
+    methods = [("CNN, forward", "10 epochs"), ("CNN, erm", "10 epochs"), ("CNN, erm", "2 epochs"), ("rMLR", "L-BFGS, L2"), ("MLR", "L-BFGS, L2")]  # fmt: skip
+    rows = tables.table_3({(Method(*one), "mnist05"): {"0": 0.5, "1": 0.7} for one in methods})
+    assert [(row["method"], row["trained"]) for row in rows] == [methods[k] for k in (4, 3, 2, 1, 0)]
+    assert rows[0]["T₀.₅"] == "0.600 (0.1414)"
 
 
 def test_the_spread_is_the_studys_way_of_writing_it():
-    assert study.spread([0.8, 0.9, 1.0]) == "0.900 (0.1000)"
-    assert study.spread([0.8]) == "0.800"
-    assert np.isfinite(0.8)
+    assert spread([0.8, 0.9, 1.0]) == "0.900 (0.1000)"
+    assert spread([0.8]) == "0.800"
+    assert spread([]) == ""
 
 
 def test_tables_are_markdown_and_latex():
     rows = [{"method": "MLR", "T₀.₅": "0.9", "P(ỹ = 1)": "50 %"}]
-    assert study.markdown(rows).splitlines() == [
+    assert markdown(rows).splitlines() == [
         "| method | T₀.₅ | P(ỹ = 1) |",
-        "|---|---|---|",
+        "| --- | --- | --- |",
         "| MLR | 0.9 | 50 % |",
     ]
-    assert r"MLR & 0.9 & 50 \%" in study.latex(rows)
-    assert study.latex(rows).isascii()
+    assert r"MLR & 0.9 & 50 \% \\" in latex(rows)
+    assert latex(rows).isascii()
+
+
+def test_a_written_sweep_asks_the_same_question_at_the_tuned_rates(tmp_path):
+    import yaml
+
+    chosen = [Tuned("mnist06", "erm", 0.1, (0.1,), 0.5)]
+    write_sweep(tmp_path, "label_noise_cnn", "again", trainer={"epochs": 7}, sweeper={"space": space(chosen)})
+    written = yaml.safe_load((tmp_path / "again.yaml").read_text())
+    assert written["trainer"] == {"epochs": 7, "batch_size": 252}
+    assert written["hydra"]["sweeper"]["study"] == "again"
+    assert written["hydra"]["sweeper"]["seeds"] == [0], "what is not changed stays"
+
+
+def test_wrong_arguments_are_a_sentence(capsys):
+    assert study.main(["level=huge"]) == study.main(["data=here"]) == 2
+    assert "level=huge: give full, quick, smoke" in capsys.readouterr().err
+
+
+def tiny_cifar(root):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 30), ("test", 10)):
+        for k, name in enumerate(("airplane", "automobile", "bird", "cat")):
+            folder = root / "cifar10" / part / name
+            folder.mkdir(parents=True)
+            for n in range(count):
+                pixels = rng.integers(0, 120, (32, 32, 3)) + 40 * (k % 3)
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{n}.png")
 
 
 @pytest.mark.slow
 def test_the_page_from_one_command(command, tmp_path):
+    tiny_cifar(tmp_path / "data_root")
     places = [f"{name}={tmp_path / name}" for name in ("data_root", "runs_root", "studies_root")]
     done = command("src.reproduce.label_noise", "level=smoke", *places, timeout=580)
     assert done.returncode == 0, done.stderr
@@ -57,5 +137,7 @@ def test_the_page_from_one_command(command, tmp_path):
     for name in ("table1.csv", "table3.csv", "table3.tex", "rates.csv", "differences.csv", "figures/accuracy.png"):
         assert (page / name).exists()
     text = (page / "label_noise.md").read_text()
-    assert "rMLR (L-BFGS)" in text
+    assert "| rMLR | L-BFGS, L2 |" in text
     assert "0.891 (0.0024)" in text, "the study's own number stands beside ours"
+    assert "study, CIFAR" in text
+    assert "0.353 (0.0685)" in text

@@ -1,0 +1,111 @@
+"""The label-noise study's figures, from its runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from src import runs
+from src.errors import UserError
+from src.evaluation import embedding
+from src.evaluation import label_noise_figures as draw
+from src.evaluation.statistics import summary
+from src.reproduce.label_noise_tables import CLASSES, NOISE, Accuracies, Method, entries, studys
+from src.reproduce.sweeps import Configuration
+from src.task import Split, Splits
+from src.transition_matrix import TransitionMatrix
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+log = logging.getLogger("src")
+
+Named = Iterator[tuple[str, "Figure"]]
+"""(file's name, figure)."""
+
+
+def accuracies(found: Accuracies) -> Named:
+    """Bars of Table 3, but for its shortest trainings and for decoding that equals another."""
+    shown = {
+        key: values for key, values in found.items() if key[0].trained != "2 epochs" and "by Bayes" not in key[0].name
+    }
+    yield "accuracy", draw.bars([_bar(*key, values) for key, values in shown.items()])
+
+
+def _bar(method: Method, noise: str, values: dict[str, float]) -> dict[str, Any]:
+    printed = studys(method, noise)
+    return {
+        "method": f"{method.name} ({method.trained})", "noise": NOISE[noise],
+        "summary": summary(list(values.values())), "study": float(printed.split()[0]) if printed else None,
+    }  # fmt: skip
+
+
+def by_epoch(name: str, found: Iterable[Configuration]) -> Named:
+    """Accuracy as the networks of a study are trained, a figure for each noise model."""
+    curves: dict[str, dict[str, Any]] = {}
+    for one in found:
+        values = list(one.curve("test/accuracy").values())
+        curves.setdefault(one.choices["noise_model"], {})[one.choices["strategy"]] = np.array(values)
+    for noise, methods in curves.items():
+        order = sorted(methods, key=lambda method: (method != "erm", method))
+        shown = {method: methods[method] for method in order}
+        yield f"{name}-{noise}", draw.accuracy_by_epoch(shown, chance=1 / CLASSES)
+
+
+def estimates(found: Iterable[Configuration]) -> Named:
+    """Anchor-point estimates of T, mean (sd) over the repeats, beside the true matrix."""
+    for one in found:
+        choices = one.choices
+        if choices["strategy.estimator"] != "anchor":
+            continue
+        every = entries(one)
+        record = runs.read_json(next(iter(one.runs.values())) / "transition.json")
+        title = f"{choices['model']}, anchors at quantile {choices['strategy.quantile']}"
+        spread = every.std(axis=0, ddof=1) if len(every) > 1 else None
+        figure = draw.matrices(
+            TransitionMatrix(every.mean(axis=0)), spread, TransitionMatrix(record["true"]), title=title
+        )
+        yield f"estimate-{choices['noise_model']}-{choices['model']}-{choices['strategy.quantile']}", figure
+
+
+def samples(run: Path, name: str) -> Named:
+    """The first training pictures of a run with the labels it learned from."""
+    splits = _splits(run)
+    part = splits.train.select(np.arange(min(draw.SHOWN, len(splits.train))))
+    yield f"samples-{name}", draw.samples(_inputs(part), part.labels, splits.class_names, part.clean, splits.views)
+
+
+def embeddings(run: Path, name: str) -> Named:
+    """The clean test set of a run in two dimensions; UMAP only where it is installed."""
+    splits = _splits(run)
+    methods: dict[Literal["tsne", "umap"], str] = {"tsne": "t-SNE", "umap": "UMAP"}
+    for method, title in methods.items():
+        try:
+            points = embedding.reduced(_inputs(splits.test), method, seed=0)
+        except UserError as error:
+            log.warning("%s is not drawn: %s", title, error)
+            continue
+        figure = draw.embedding(points, splits.test.clean, splits.class_names, f"{title} of the clean test set")
+        yield f"{method}-{name}", figure
+
+
+def _splits(run: Path) -> Splits:
+    from omegaconf import OmegaConf
+
+    from src.config import check
+    from src.experiment import prepare, read
+
+    config: Any = OmegaConf.load(run / "config.yaml")
+    experiment = check(config)
+    return prepare(experiment, read(experiment)).splits
+
+
+def _inputs(part: Split) -> npt.NDArray[np.float32]:
+    x: Any = part.inputs.fetch(torch.from_numpy(part.rows), torch.device("cpu"))
+    return np.asarray(x.float().numpy())
