@@ -160,8 +160,7 @@ def _sentence(problem: str, where: list[str], checked: int) -> str:
 
 def _one_by_one(space: Space) -> Iterator[Point]:
     """Every value of every dimension at least once, the others at their first; with every choice they depend on."""
-    steering = {key for dimension in space.dimensions for key, _ in dimension.when}
-    bound = Space([d for d in space.dimensions if d.when or d.name in steering])
+    bound = Space(space.bound)
     free = [d for d in space.dimensions if d not in bound.dimensions]
     ends = {d.name: d.values or (d.low, d.high) for d in free}
     for point in bound.points():

@@ -53,7 +53,17 @@ class Dimension:
         return ("range" if self.ordered else "choice") if self.values else "interval"
 
     def active(self, point: Mapping[str, Any]) -> bool:
-        return all(key in point and point[key] in values for key, values in self.when)
+        """Whether the point's values so far (dimension's name → value) let the dimension exist."""
+        if not self.when:
+            return True
+        chosen = {key: value for name, given in point.items() for key, value in _each(name, given)}
+        return all(key in chosen and chosen[key] in values for key, values in self.when)
+
+    def of(self, key: str) -> Dimension:
+        """One key of a zipped dimension by itself."""
+        if len(self.keys) == 1:
+            return self
+        return Dimension((key,), tuple(value[self.keys.index(key)] for value in self.values))
 
     def at(self, u: float) -> Any:
         """The value at u in [0, 1)."""
@@ -103,6 +113,12 @@ class Dimension:
         return {"key": self.name, "kind": self.kind, **size, "when": when}
 
 
+def _each(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """(key, value) of a dimension's value."""
+    keys = name.split(",")
+    return zip(keys, value if len(keys) > 1 else (value,), strict=True)
+
+
 class Space:
     """Dimensions in an order in which conditions come before what depends on them."""
 
@@ -112,6 +128,12 @@ class Space:
     @property
     def keys(self) -> set[str]:
         return {key for dimension in self.dimensions for key in dimension.keys}
+
+    @property
+    def bound(self) -> list[Dimension]:
+        """Dimensions with conditions, and those that the conditions are about."""
+        steering = {key for dimension in self.dimensions for key, _ in dimension.when}
+        return [dimension for dimension in self.dimensions if dimension.when or steering & set(dimension.keys)]
 
     @property
     def discrete(self) -> bool:
@@ -138,8 +160,7 @@ class Space:
 
     def size(self) -> int:
         """The number of points that `points` yields, without making those of free dimensions."""
-        steering = {key for dimension in self.dimensions for key, _ in dimension.when}
-        bound = [d for d in self.dimensions if d.when or d.name in steering]
+        bound = self.bound
         free = [len(d.values) or 2 for d in self.dimensions if d not in bound]
         return math.prod(free) * (sum(1 for _ in Space(bound).points()) if bound else 1)
 
@@ -155,8 +176,7 @@ class Space:
         """The point as key=value, in the order of the dimensions."""
         found = []
         for dimension in self.active(point):
-            values = point[dimension.name] if len(dimension.keys) > 1 else (point[dimension.name],)
-            found += [f"{key}={text(value)}" for key, value in zip(dimension.keys, values, strict=True)]
+            found += [f"{key}={text(value)}" for key, value in _each(dimension.name, point[dimension.name])]
         return found
 
     def params(self, point: Mapping[str, Any]) -> dict[str, Any]:
@@ -323,7 +343,7 @@ def _distinct(values: list[Any]) -> tuple[Any, ...]:
 
 def _unreachable(dimensions: Sequence[Dimension]) -> list[str]:
     """Conditions that never hold."""
-    known = {dimension.name: dimension for dimension in dimensions}
+    known = {key: dimension.of(key) for dimension in dimensions for key in dimension.keys}
     problems = []
     for dimension in dimensions:
         for key, values in dimension.when:
@@ -345,7 +365,7 @@ def _ordered(dimensions: Sequence[Dimension]) -> list[Dimension]:
     placed: list[Dimension] = []
     waiting = list(dimensions)
     while waiting:
-        names = {dimension.name for dimension in waiting}
+        names = {key for dimension in waiting for key in dimension.keys}
         ready = next((d for d in waiting if not any(key in names for key, _ in d.when)), None)
         if ready is None:
             raise UserError(f"space: {', '.join(sorted(names))} depend on each other in a circle")

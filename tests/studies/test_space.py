@@ -116,6 +116,18 @@ def test_zipped_dimensions_move_together():
     ]  # fmt: skip
 
 
+def test_a_condition_may_be_about_one_of_the_zipped_keys():
+    spec = {"strategy, rate": [["erm", 0.1], ["dann", 0.3]], "strategy=dann": {"strategy.scale": "0.1,1"}, "x": "1,2"}
+    assert points(spec) == [
+        ["strategy=erm", "rate=0.1", "x=1"], ["strategy=erm", "rate=0.1", "x=2"],
+        ["strategy=dann", "rate=0.3", "strategy.scale=0.1", "x=1"], ["strategy=dann", "rate=0.3", "strategy.scale=0.1", "x=2"],
+        ["strategy=dann", "rate=0.3", "strategy.scale=1", "x=1"], ["strategy=dann", "rate=0.3", "strategy.scale=1", "x=2"],
+    ]  # fmt: skip
+    assert read(spec).size() == 6
+    with pytest.raises(UserError, match="exists where strategy=gce, but strategy takes erm, dann"):
+        read({**spec, "strategy=gce": {"y": "1"}})
+
+
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
