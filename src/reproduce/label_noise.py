@@ -83,7 +83,7 @@ LEVELS = {
     "quick": Level(
         {
             LINEAR: ["hydra.sweeper.seeds=[0,1,2]", "trainer.max_steps=250", "strategy.decode=transpose,inverse"],
-            UPPER: ["trainer.epochs=10"],
+            UPPER: [],
             LENET.sweep: [THREE, "noise_model=mnist06", "optimizer.lr=0.01,0.03,0.1,0.3,1.0", "trainer.epochs=2"],
         },
         (LENET,), seeds=[0, 1, 2], epochs=4, common=("dataset.train_size=6000",),

@@ -33,7 +33,7 @@ def tuned(found: Iterable[Configuration]) -> list[Tuned]:
     best = []
     for (kind, strategy), group in groupby(sorted(tries), key=method):
         rates, values = zip(*((rate, value) for _, _, rate, value in group), strict=True)
-        value, rate = max(zip(values, rates, strict=True))
+        value, rate = max(zip(values, rates, strict=True), key=lambda one: (one[0], -one[1]))  # of equals the smaller
         best.append(Tuned(kind, strategy, rate, rates, value))
     return best
 

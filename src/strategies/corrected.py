@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("src")
 
-FROM_RUN = "from_run="
+FROM_RUN = "from_run:"
 Source = (
     Literal["known", "estimated"]
-    | Annotated[str, pydantic.StringConstraints(pattern=f"^{FROM_RUN}.")]
+    | Annotated[str, pydantic.StringConstraints(pattern="^from_run[:=].")]
     | list[list[float]]
 )
-"""Where T comes from: the noise model, an estimate, another run's record (from_run=<its folder's name>), or given."""
+"""Where T comes from: the noise model, an estimate, another run's record (from_run:<its folder's name or key>; with an
+equals sign Hydra's command line wants quotes), or given."""
 Estimator = Literal["anchor", "confident_joint", "dual_t", "em"]
 Quantile = Annotated[float, Gt(0), Le(1)]
 Folds = Annotated[int, Ge(2)]
@@ -95,7 +96,7 @@ class Corrected(Strategy):
             return task.transition
         if self.transition == "estimated":
             return estimate(self.estimator, task, model, trainer, quantile=self.quantile, folds=self.folds)
-        return from_run(str(self.transition).removeprefix(FROM_RUN), trainer.folder.parent, task)
+        return from_run(str(self.transition)[len(FROM_RUN) :], trainer.folder.parent, task)
 
 
 def estimate(
@@ -117,18 +118,19 @@ def estimate(
 
 def from_run(name: str, runs_root: Path, task: Task) -> TransitionMatrix:
     """The matrix that another run used or estimated. Raises UserError if it left none, or one of another size."""
-    found = sorted(path for path in runs_root.glob(f"*{name}*") if (path / RECORD).exists())
+    there = [path for path in runs_root.iterdir() if (path / RECORD).exists() and (path / "DONE").exists()]
+    found = [path for path in there if path.name == name] or [path for path in there if path.name.endswith(f"-{name}")]
     if len(found) != 1:
-        what = "no run" if not found else f"{len(found)} runs"
+        what = "no finished run" if not found else f"{len(found)} finished runs"
         raise UserError(
-            f"strategy.transition=from_run={name}: {what} of that name in {runs_root} recorded a transition matrix; "
-            "give the name of one run's folder whose strategy estimated it"
+            f"strategy.transition={FROM_RUN}{name}: {what} of that name or key in {runs_root} recorded a transition matrix; "
+            "give the name of the folder of one whose strategy used or estimated it"
         )
     matrix = read(found[0] / RECORD)
     if len(matrix) != task.num_classes:
         n = len(matrix)
         raise UserError(
-            f"strategy.transition=from_run={name}: its matrix is {n}×{n}, but there are {task.num_classes} classes"
+            f"strategy.transition={FROM_RUN}{name}: its matrix is {n}×{n}, but there are {task.num_classes} classes"
         )
     return matrix
 
@@ -146,7 +148,7 @@ def write(path: Path, matrix: TransitionMatrix, source: str, task: Task) -> None
     record = {"matrix": matrix.columns.tolist(), "source": source, "condition_number": matrix.condition_number()}
     if task.transition is not None:
         record |= {"true": task.transition.columns.tolist(), "error": estimators.error(matrix, task.transition)}
-        if source.startswith(("estimated", FROM_RUN, "learned")):
+        if source.startswith(("estimated", "from_run", "learned")):
             log.info("transition matrix (%s): mean error of a column %.3f", source, record["error"])
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(record))
