@@ -16,6 +16,10 @@ SLACK = 1e-6
 """By how much probabilities may fall short of one another and still count as equal."""
 
 
+LEAST = 10
+"""Examples of each observed class, in every fold, below which nothing is estimated."""
+
+
 def anchor(p: FloatArray, quantile: float = 0.97) -> TransitionMatrix:
     """Columns read off anchor points: column j is the mean of p at the examples where p_j lies at its quantile.
 

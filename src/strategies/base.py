@@ -90,7 +90,7 @@ class Strategy(Component, nn.Module):
     def facts(self, train: Split, folder: Path) -> dict[str, float]:
         """What the metrics should tell of a training that has ended, given its examples and the run's folder.
 
-        Only here may a strategy read clean labels.
+        Clean labels are read here, and elsewhere only by a strategy that counts them as cost/clean_labels.
         """
         return {}
 

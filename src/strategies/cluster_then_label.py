@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -42,6 +43,7 @@ class ClusterThenLabel(Strategy):
     axes: Tensor
     reference: Tensor
     share: Tensor
+    bought: Tensor
 
     def __init__(
         self,
@@ -72,10 +74,15 @@ class ClusterThenLabel(Strategy):
             self.register_buffer("axes", torch.zeros(self.components, dim))
         rows = min(self.references, size) if self.reduce == "umap" else self.k
         self.register_buffer("reference", torch.zeros(rows, self.components if self.reduce == "pca" else dim))
+        self.register_buffer("bought", torch.zeros(()))
         self.register_buffer("share", torch.full((rows, task.num_classes), 1 / task.num_classes))
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         return trainer.follow(Predictor(model, self), self._epoch(task, trainer))
+
+    def facts(self, train: Split, folder: Path) -> dict[str, float]:
+        """How many clean labels the training has read: a cost that methods that read none do not have."""
+        return {"cost/clean_labels": float(self.bought)}
 
     def _epoch(self, task: Task, trainer: Trainer) -> Iterator[dict[str, float]]:
         """All of the training, as one epoch."""
@@ -91,6 +98,7 @@ class ClusterThenLabel(Strategy):
             self._take(reference=x[kept], share=shares[found.labels_[kept]])
         else:
             self._take(reference=found.cluster_centers_, share=shares)
+        self.bought.fill_(bought)
         yield {"train/clean_labels_bought": float(bought)}
 
     def _reduced(self, x: Reduced, seed: int) -> Reduced:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pydantic
@@ -75,6 +75,8 @@ class Corrected(Strategy):
             return {}
         record = json.loads((folder / RECORD).read_text())
         found = {f"transition/{name}": record[name] for name in ("condition_number", "error") if name in record}
+        if "error" in record.get("began", {}):
+            found["transition/error_at_start"] = record["began"]["error"]
         return found | read(folder / RECORD).entries("transition")
 
     def find(self, task: Task, model: Model, trainer: Trainer) -> TransitionMatrix:
@@ -118,7 +120,7 @@ def estimate(
 
 def from_run(name: str, runs_root: Path, task: Task) -> TransitionMatrix:
     """The matrix that another run used or estimated. Raises UserError if it left none, or one of another size."""
-    there = [path for path in runs_root.iterdir() if (path / RECORD).exists() and (path / "DONE").exists()]
+    there = [path.parent for path in runs_root.glob(f"*/{RECORD}") if _finished(path.parent)]
     found = [path for path in there if path.name == name] or [path for path in there if path.name.endswith(f"-{name}")]
     if len(found) != 1:
         what = "no finished run" if not found else f"{len(found)} finished runs"
@@ -135,6 +137,11 @@ def from_run(name: str, runs_root: Path, task: Task) -> TransitionMatrix:
     return matrix
 
 
+def _finished(folder: Path) -> bool:
+    done = folder / "DONE"
+    return done.exists() and json.loads(done.read_text()).get("status") == "finished"
+
+
 def read(path: Path) -> TransitionMatrix:
     """A recorded matrix. Raises UserError if the file is damaged."""
     try:
@@ -144,12 +151,22 @@ def read(path: Path) -> TransitionMatrix:
 
 
 def write(path: Path, matrix: TransitionMatrix, source: str, task: Task) -> None:
-    """Record a matrix, whence it came, and how far it is from the noise model's own where that is known."""
-    record = {"matrix": matrix.columns.tolist(), "source": source, "condition_number": matrix.condition_number()}
+    """Record a matrix, whence it came, and how far it is from the noise model's own where that is known.
+
+    One that was recorded before, from which the training began, is kept as `began`.
+    """
+    record: dict[str, Any] = {
+        "matrix": matrix.columns.tolist(),
+        "source": source,
+        "condition_number": matrix.condition_number(),
+    }
     if task.transition is not None:
         record |= {"true": task.transition.columns.tolist(), "error": estimators.error(matrix, task.transition)}
         if source.startswith(("estimated", "from_run", "learned")):
             log.info("transition matrix (%s): mean error of a column %.3f", source, record["error"])
+    if path.exists():
+        before = json.loads(path.read_text())
+        record["began"] = before.get("began", before)
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(record))
     partial.replace(path)

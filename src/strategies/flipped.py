@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import logging
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from src.errors import UserError
 from src.models.base import Model
-from src.strategies.base import Criterion
+from src.strategies.base import Criterion, Predictor
 from src.strategies.corrected import Corrected, Estimator, Folds, Quantile, Source, simplex
 from src.task import Batch, Task
 from src.transition_matrix import TransitionMatrix
+
+if TYPE_CHECKING:
+    from src.training import Trainer
+
+log = logging.getLogger("src")
 
 Decode = Literal["none", "transpose", "bayes", "inverse"]
 
@@ -22,7 +29,7 @@ class Flipped(Corrected):
 
     transpose: T^T p, the study's equation 42. bayes: Q p with Q[y, s] = P(true y | observed s), equation 8, for the class
     mix that T and the observed counts imply; equal to transpose where both mixes are uniform. Both contradict
-    class-conditional noise; inverse (T⁻¹ p, projected on the simplex) is exact under it. none: p itself.
+    class-conditional noise; inverse (T⁻¹ p, projected on the simplex) is exact under it. none: p itself, and no T is looked for.
     """
 
     decoder: Tensor
@@ -44,6 +51,17 @@ class Flipped(Corrected):
         self.counts = task.class_counts
         self.register_buffer("decoder", torch.eye(task.num_classes))
 
+    def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
+        if self.decode == "none":
+            return trainer.minimise(model, self)
+        seen, natural = trainer.balance.effective_prior(), np.array(task.class_counts)
+        if not np.allclose(seen / seen.sum(), natural / natural.sum(), atol=0.01):
+            log.warning(
+                "strategy=flipped: the imbalance_strategy changes the class mix, so that the model does not predict "
+                "P(observed | x), which decoding starts from; imbalance_strategy=none is exact"
+            )
+        return super().fit(task, model, trainer)
+
     def use(self, matrix: TransitionMatrix) -> None:
         super().use(matrix)
         try:
@@ -54,7 +72,7 @@ class Flipped(Corrected):
                 "inverse": matrix.inverse,
             }[self.decode]()
         except ValueError as error:
-            raise UserError(f"strategy.decode={self.decode}: {error}; try decode=bayes") from None
+            raise UserError(f"strategy.decode={self.decode}: {error}; try decode=transpose") from None
         self.decoder.copy_(torch.from_numpy(decoder.copy()))
 
     def loss(

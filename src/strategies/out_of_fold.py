@@ -10,7 +10,7 @@ import numpy as np
 
 from src.inference import probabilities
 from src.models.base import Model
-from src.noise_models.estimators import enough
+from src.noise_models.estimators import LEAST, enough
 from src.strategies.erm import ERM
 from src.task import FloatArray, Task
 
@@ -22,12 +22,12 @@ def out_of_fold(task: Task, model: Model, trainer: Trainer, folds: int) -> Float
     """P(observed label | x) for every training example, (n, C): each fold by a copy of the model trained on the others.
 
     Trained as the run trains, but without balancing, so that the class mix stays the observed one. Raises UserError if
-    a class has fewer examples than there are folds.
+    a class has fewer than LEAST examples for each fold.
     """
     from sklearn.model_selection import StratifiedKFold
 
     split = trainer.train
-    enough(split.labels, task.class_names, folds, f"{folds} folds")
+    enough(split.labels, task.class_names, LEAST * folds, f"{folds} folds")
     p = np.empty((len(split), task.num_classes))
     cut = StratifiedKFold(folds, shuffle=True, random_state=trainer.seed).split(split.labels, split.labels)
     for number, (learn, rest) in enumerate(cut):

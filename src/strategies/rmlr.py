@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from src.component import OpenFraction
 from src.inference import probabilities
 from src.models.base import Model
 from src.models.mlr import MLR
-from src.noise_models.estimators import em_step
+from src.noise_models.estimators import LEAST, em_step, enough
 from src.optimizers.lbfgs import LBFGS
 from src.strategies.base import Predictor
 from src.strategies.corrected import RECORD, Estimator, Folds, Quantile, Source, write
@@ -20,6 +21,9 @@ from src.transition_matrix import TransitionMatrix
 
 if TYPE_CHECKING:
     from src.training import Trainer
+
+
+EM_STEPS = 30
 
 
 class RMLR(Forward):
@@ -63,12 +67,18 @@ class RMLR(Forward):
 
 
 def linear_em(task: Task, trainer: Trainer) -> TransitionMatrix:
-    """T as a linear rMLR learns it from all of the training examples, whatever the run's own model is."""
+    """T as a linear rMLR has learned it from all of the training examples after EM_STEPS updates, whatever the run's model is.
+
+    Raises UserError if there are too few examples of a class.
+    """
+    enough(trainer.train.labels, task.class_names, LEAST, "EM's updates")
     part = trainer.on(np.arange(len(trainer.train)), "em", balanced=False)
     part.make_optimizer, part.make_schedule = LBFGS, lambda optimizer, total_steps: None
-    part.options.epochs, part.options.max_steps, part.options.patience = 30, None, None
+    part.options.epochs, part.options.select = EM_STEPS, "last"
+    part.options.max_steps = part.options.patience = None
     model, strategy = MLR(), RMLR(transition="learned")
     model.setup(task)
     strategy.setup(task, model, part.balance.criterion)
     strategy.fit(task, model.to(trainer.device), part)
+    shutil.rmtree(part.folder, ignore_errors=True)
     return strategy._now()
