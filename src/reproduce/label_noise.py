@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PAGE = "label_noise_page"
 LINEAR, UPPER, ESTIMATES = "label_noise_linear", "label_noise_upper", "label_noise_estimates"
+EPOCHS = "label_noise_cnn_epochs"
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,6 @@ class Network:
         """The study of its methods at their rates."""
         return f"{self.sweep}_repeats"
 
-    @property
-    def long(self) -> str:
-        """The study of one long training of each."""
-        return f"{self.sweep}_long"
-
 
 LENET = Network("LeNet", "label_noise", "mnist05")
 CNN = Network("CNN", "label_noise_cnn", "mnist06")
@@ -67,8 +63,7 @@ class Level:
     networks: tuple[Network, ...]
     seeds: list[int]
     epochs: int
-    long: int | None = None
-    """Epochs of one more training of every method of the study's own network."""
+    """Of the networks' repeats."""
     common: tuple[str, ...] = ()
     """Changes of all."""
     note: str = ""
@@ -77,8 +72,8 @@ class Level:
 THREE = "strategy=erm,forward,backward"
 LEVELS = {
     "full": Level(
-        {LINEAR: [], UPPER: [], ESTIMATES: [], LENET.sweep: [], CNN.sweep: []},
-        (LENET, CNN), seeds=[0, 1, 2, 3, 4], epochs=10, long=30,
+        {LINEAR: [], UPPER: [], ESTIMATES: [], LENET.sweep: [], CNN.sweep: [], EPOCHS: []},
+        (LENET, CNN), seeds=[0, 1, 2, 3, 4], epochs=10,
     ),
     "quick": Level(
         {
@@ -108,7 +103,7 @@ def with_cifar(level: Level) -> Level:
     """Linear methods, upper bound and the study's own network on planes, cars and cats of CIFAR-10 as well."""
     data = ["dataset=cifar10", "noise_model=cifar3"]
     own = [*data, "~dataset.image_size", "~dataset.channels"]  # they are 32 × 32 × 3 anyway
-    sweeps = {LINEAR: data, UPPER: own, CNN.sweep: own}
+    sweeps = {LINEAR: data, UPPER: own, CNN.sweep: own, EPOCHS: own}
     more = {name + CIFAR: [*_without(level.sweeps[name]), *sweeps[name]] for name in sweeps if name in level.sweeps}
     network = Network(CNN.title, CNN.sweep + CIFAR, "cifar3", tuple(own))
     return replace(
@@ -128,24 +123,14 @@ def reproduce(places: Places, level: Level) -> None:
         sweep(SWEEPS, base, *places.overrides(), *_common(name, level), *changes, *study)
     written = Path(places.studies_root) / PAGE / "sweeps"
     for network in level.networks:
-        chosen = space(rates_of(network, places, level))
-        for name, epochs, seeds in repeated(network, level):
-            trainer = {"epochs": epochs, "select": "last", "watch": ["test"]}
-            base = network.sweep.removesuffix(CIFAR)
-            write_sweep(written, base, name, trainer=trainer, sweeper={"space": chosen, "seeds": seeds})
-            sweep(written, name, *places.overrides(), *_common(name, level), *network.changes)
+        base, chosen = network.sweep.removesuffix(CIFAR), space(rates_of(network, places, level))
+        trainer = {"epochs": level.epochs, "watch": ["test"]}
+        write_sweep(written, base, network.repeats, trainer=trainer, sweeper={"space": chosen, "seeds": level.seeds})
+        sweep(written, network.repeats, *places.overrides(), *_common(network.sweep, level), *network.changes)
 
 
 def _common(study: str, level: Level) -> list[str]:
     return _without([*level.common]) if CIFAR in study else [*level.common]
-
-
-def repeated(network: Network, level: Level) -> list[tuple[str, int, list[int]]]:
-    """(study, epochs, seeds) of the trainings at the tuned rates."""
-    ways = [(network.repeats, level.epochs, level.seeds)]
-    if level.long and network.title == CNN.title:
-        ways.append((network.long, level.long, level.seeds[:1]))
-    return ways
 
 
 def rates_of(network: Network, places: Places, level: Level) -> list[Tuned]:
@@ -211,11 +196,13 @@ def sections(places: Places, level: Level, found: Accuracies) -> Iterator[tuple[
 def accuracies(places: Places, level: Level) -> Accuracies:
     found = tables.linear(_both(places, level, LINEAR))
     for network in level.networks:
-        found |= tables.networks(configurations(places.study(network.repeats)), network.title)
-        if network.long in [name for name, *_ in repeated(network, level)]:
-            once = tables.networks(configurations(places.study(network.long)), network.title)
-            found |= {key: values for key, values in once.items() if key[0].trained == f"{level.long} epochs"}
-    return found
+        found |= tables.annealed(configurations(places.study(network.repeats)), network.title)
+    return found | tables.by_epoch(_by_epochs(places, level), CNN.title)
+
+
+def _by_epochs(places: Places, level: Level) -> list[Configuration]:
+    found = _both(places, level, EPOCHS)
+    return [replace(one, choices={"noise_model": CNN.noise} | one.choices) for one in found]
 
 
 def _both(places: Places, level: Level, name: str) -> list[Configuration]:
@@ -232,12 +219,11 @@ def drawn(places: Places, level: Level, found: Accuracies) -> Iterator[tuple[str
             yield from figures.embeddings(run, noise)
     yield from figures.accuracies(found)
     for network in level.networks:
-        studies = [name for name, *_ in repeated(network, level)]
-        for name in studies:
-            yield from figures.by_epoch(name, configurations(places.study(name)))
+        yield from figures.by_epoch(network.repeats, configurations(places.study(network.repeats)))
         if network == CNN:  # the study's figure 8: grey pictures of 28 pixels as its network sees them
             one = configurations(places.study(network.repeats))[0]
             yield from figures.samples(next(iter(one.runs.values())), "32x32x3")
+    yield from figures.by_epoch(EPOCHS, _by_epochs(places, level))
     if ESTIMATES in level.sweeps:
         yield from figures.estimates(of_sweep(places, level, ESTIMATES))
 

@@ -49,17 +49,19 @@ def run_of(folder, accuracies, noisy):
         {"epoch": k + 1, "metrics": {"val/accuracy": seen}, "sealed": {"test/accuracy": true}}
         for k, (true, seen) in enumerate(zip(accuracies, noisy, strict=True))
     ]
+    (folder / "metrics.json").write_text(json.dumps({"test/accuracy": accuracies[-1]}))
     (folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 
 
-def test_networks_are_shown_after_some_epochs_and_where_noisy_validation_stops(tmp_path):
+def test_networks_are_shown_at_the_end_and_after_the_studys_epochs(tmp_path):
     runs = {"0": run_of(tmp_path / "a", [0.5, 0.9, 0.7], [0.2, 0.3, 0.4]), "1": run_of(tmp_path / "b", [0.6, 0.8, 0.9], [0.5, 0.3, 0.4])}  # fmt: skip
-    found = tables.networks([configuration(0.4, runs, strategy="erm")], "CNN")
-    assert found[Method("CNN, erm", "2 epochs"), "mnist06"] == {"0": 0.9, "1": 0.8}
-    assert found[Method("CNN, erm", "3 epochs"), "mnist06"] == {"0": 0.7, "1": 0.9}
-    assert found[Method("CNN, erm", tables.EARLY), "mnist06"] == {"0": 0.7, "1": 0.6}
-    assert len(found) == 3, "nothing is shown of epochs that were not trained"
+    one = configuration(0.4, runs, strategy="erm")
+    assert tables.annealed([one], "CNN") == {
+        (Method("CNN, erm", "3 epochs, annealed"), "mnist06"): {"0": 0.7, "1": 0.9}
+    }
+    after = tables.by_epoch([one], "CNN")
+    assert after == {(Method("CNN, erm", "2 epochs"), "mnist06"): {"0": 0.9, "1": 0.8}}, "nothing of epochs not trained"
 
 
 def test_differences_are_paired_by_repeat_and_by_epoch():
@@ -104,7 +106,7 @@ def test_a_written_sweep_asks_the_same_question_at_the_tuned_rates(tmp_path):
     chosen = [Tuned("mnist06", "erm", 0.1, (0.1,), 0.5)]
     write_sweep(tmp_path, "label_noise_cnn", "again", trainer={"epochs": 7}, sweeper={"space": space(chosen)})
     written = yaml.safe_load((tmp_path / "again.yaml").read_text())
-    assert written["trainer"] == {"epochs": 7, "batch_size": 252}
+    assert written["trainer"] == {"epochs": 7, "batch_size": 252, "select": "last"}
     assert written["hydra"]["sweeper"]["study"] == "again"
     assert written["hydra"]["sweeper"]["seeds"] == [0], "what is not changed stays"
 
@@ -125,6 +127,16 @@ def tiny_cifar(root):
             for n in range(count):
                 pixels = rng.integers(0, 120, (32, 32, 3)) + 40 * (k % 3)
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{n}.png")
+
+
+@pytest.mark.parametrize("level", study.LEVELS)
+def test_every_sweep_of_every_level_composes(level, tmp_path, command):
+    """As typed, in the words of the level; nothing runs."""
+    for name, changes in study.LEVELS[level].sweeps.items():
+        places = [f"hydra.sweeper.studies_root={tmp_path}", f"runs_root={tmp_path}", "hydra.sweeper.plan=true"]
+        done = command("src.run", "--config-dir", "sweeps", "-cn", name, *study.LEVELS[level].common, *changes, *places)
+        assert done.returncode == 0, f"{name}: {done.stderr}"
+        assert "configurations ×" in done.stdout
 
 
 @pytest.mark.slow
