@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 PAGE = "label_noise_page"
 LINEAR, UPPER, ESTIMATES = "label_noise_linear", "label_noise_upper", "label_noise_estimates"
-EPOCHS = "label_noise_cnn_epochs"
+EPOCHS, SHARED = "label_noise_cnn_epochs", "label_noise_shared"
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,12 @@ CIFAR_FILES = ("cifar-10-batches-py", "cifar10")
 
 def with_cifar(level: Level) -> Level:
     """Linear methods, upper bound and the study's own network on planes, cars and cats of CIFAR-10 as well."""
-    data = ["dataset=cifar10", "noise_model=cifar3"]
+    noise, data = ["noise_model=cifar3"], ["dataset=cifar10"]
     own = [*data, "~dataset.image_size", "~dataset.channels"]  # they are 32 × 32 × 3 anyway
-    sweeps = {LINEAR: data, UPPER: own, CNN.sweep: own, EPOCHS: own}
+    sweeps = {LINEAR: noise + data, UPPER: own, CNN.sweep: noise + own, EPOCHS: noise + own}
     more = {name + CIFAR: [*_without(level.sweeps[name]), *sweeps[name]] for name in sweeps if name in level.sweeps}
-    network = Network(CNN.title, CNN.sweep + CIFAR, "cifar3", tuple(own))
-    return replace(
-        level, sweeps=level.sweeps | more, networks=(*level.networks, *([network] if CNN in level.networks else []))
-    )
+    network = [Network(CNN.title, CNN.sweep + CIFAR, "cifar3", tuple(own))] if CNN in level.networks else []
+    return replace(level, sweeps=level.sweeps | more, networks=(*level.networks, *network))
 
 
 def _without(changes: list[str]) -> list[str]:
@@ -122,6 +120,9 @@ def reproduce(places: Places, level: Level) -> None:
         study = [f"hydra.sweeper.study={name}"] if name != base else []
         sweep(SWEEPS, base, *places.overrides(), *_common(name, level), *changes, *study)
     written = Path(places.studies_root) / PAGE / "sweeps"
+    if ESTIMATES in level.sweeps:
+        write_sweep(written, LINEAR, SHARED, sweeper={"space": shared(places, level), "baseline": False, "claims": []})
+        sweep(written, SHARED, *places.overrides(), *level.common)
     for network in level.networks:
         base, chosen = network.sweep.removesuffix(CIFAR), space(rates_of(network, places, level))
         trainer = {"epochs": level.epochs, "watch": ["test"]}
@@ -131,6 +132,16 @@ def reproduce(places: Places, level: Level) -> None:
 
 def _common(study: str, level: Level) -> list[str]:
     return _without([*level.common]) if CIFAR in study else [*level.common]
+
+
+def shared(places: Places, level: Level) -> dict[str, list[list[str]]]:
+    """A sweep's space: linear methods with the matrices that a network has estimated in its first repeat."""
+    rows = []
+    for one in of_sweep(places, level, ESTIMATES):
+        if one.choices["model"] == "lenet":
+            source = f"from_run:{next(iter(one.runs.values())).name}"
+            rows += [[one.choices["noise_model"], strategy, source] for strategy in ("flipped", "rmlr")]
+    return {"noise_model, strategy, strategy.transition": rows}
 
 
 def rates_of(network: Network, places: Places, level: Level) -> list[Tuned]:
@@ -195,6 +206,8 @@ def sections(places: Places, level: Level, found: Accuracies) -> Iterator[tuple[
 
 def accuracies(places: Places, level: Level) -> Accuracies:
     found = tables.linear(_both(places, level, LINEAR))
+    if ESTIMATES in level.sweeps:
+        found |= tables.linear(configurations(places.study(SHARED)))
     for network in level.networks:
         found |= tables.annealed(configurations(places.study(network.repeats)), network.title)
     return found | tables.by_epoch(_by_epochs(places, level), CNN.title)

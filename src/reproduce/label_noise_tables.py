@@ -97,8 +97,9 @@ def linear(found: Iterable[Configuration]) -> Accuracies:
         choices = one.choices
         name = {"erm": "MLR", "flipped": "MLR, flipped", "rmlr": "rMLR"}[choices["strategy"]]
         name += {"bayes": " by Bayes' rule", "inverse": " by T⁻¹"}.get(choices.get("strategy.decode", ""), "")
-        name += ", T learned" if choices.get("strategy.transition") == "learned" else ""
-        trained = "L-BFGS, L2" if choices["optimizer"] == "lbfgs" else f"SGD, {choices['trainer.max_steps']} steps"
+        source = choices.get("strategy.transition", "known")
+        name += {"known": "", "learned": ", T learned"}.get(source, ", T as LeNet estimates it")
+        trained = f"SGD, {choices['trainer.max_steps']} steps" if choices.get("optimizer") == "sgd" else "L-BFGS, L2"
         accuracies[Method(name, trained), choices["noise_model"]] = one.metric("test/accuracy")
     return accuracies
 
