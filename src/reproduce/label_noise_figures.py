@@ -16,7 +16,7 @@ from src.errors import UserError
 from src.evaluation import embedding
 from src.evaluation import label_noise_figures as draw
 from src.evaluation.statistics import summary
-from src.reproduce.label_noise_tables import CLASSES, NOISE, Accuracies, Method, entries, studys
+from src.reproduce.label_noise_tables import CLASSES, NOISE, Accuracies, Method, entries, order, studys
 from src.reproduce.sweeps import Configuration
 from src.task import Split, Splits
 from src.transition_matrix import TransitionMatrix
@@ -31,11 +31,15 @@ Named = Iterator[tuple[str, "Figure"]]
 
 
 def accuracies(found: Accuracies) -> Named:
-    """Bars of Table 3, but for its shortest trainings and for decoding that equals another."""
-    shown = {
-        key: values for key, values in found.items() if key[0].trained != "2 epochs" and "by Bayes" not in key[0].name
-    }
-    yield "accuracy", draw.bars([_bar(*key, values) for key, values in shown.items()])
+    """Bars of Table 3, a figure for the linear methods and one for each network; the shortest trainings are left out."""
+    figures: dict[str, list[dict[str, Any]]] = {}
+    for method, noise in sorted(found, key=lambda key: (*order(key[0]), key[1])):
+        if method.trained != "2 epochs":
+            network = method.name.partition(",")[0]
+            name = "linear" if network in ("MLR", "rMLR") else network
+            figures.setdefault(name, []).append(_bar(method, noise, found[method, noise]))
+    for name, rows in figures.items():
+        yield f"accuracy-{name.lower()}", draw.bars(rows)
 
 
 def _bar(method: Method, noise: str, values: dict[str, float]) -> dict[str, Any]:

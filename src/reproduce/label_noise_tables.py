@@ -126,17 +126,17 @@ def by_epoch(found: Iterable[Configuration], network: str) -> Accuracies:
     return accuracies
 
 
-def _order(method: Method) -> tuple[str, bool, str, int]:
+def order(method: Method) -> tuple[str, bool, str, int, str]:
     """Linear methods first, the uncorrected network before its corrections, epochs as numbers."""
     kind, _, remedy = method.name.partition(", ")
     epochs = method.trained.split()[0]
     place = {"MLR": "0", "rMLR": "1"}.get(kind, kind)
-    return place, remedy not in ("", "erm"), remedy, int(epochs) if epochs.isdigit() else 0
+    return place, remedy not in ("", "erm"), remedy, int(epochs) if epochs.isdigit() else 0, method.trained
 
 
 def table_3(found: Accuracies) -> list[Row]:
     rows = []
-    for method in sorted({method for method, _ in found}, key=lambda method: (*_order(method), method.trained)):
+    for method in sorted({method for method, _ in found}, key=order):
         cells = {"method": method.name, "trained": method.trained}
         for noise in (noise for noise in NOISE if any(noise == kind for _, kind in found)):
             values, label = found.get((method, noise), {}), NOISE[noise]
