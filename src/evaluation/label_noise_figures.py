@@ -188,7 +188,7 @@ def bars(rows: Sequence[Row]) -> Figure:
             right = max(right, row["study"])
         axes.annotate(text, (right, y), (7, 0), textcoords="offset points", va="center", fontsize=8.5)
     axes.set(yticks=range(len(methods)), xlim=(0, 1), xlabel="Accuracy on the clean test set")
-    axes.set_yticklabels(display_all(methods))
+    axes.set_yticklabels([display(method, 44) for method in methods])
     axes.set_ylim(len(methods) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     marks: list[Any] = [
