@@ -51,8 +51,12 @@ def test_samples_show_twenty_and_mark_the_wrong_ones():
 
 def test_suspects_show_observed_and_suggested():
     figure = draw.suspects(RNG.random((2, 1, 8, 8)), ["a", "b"], ["b", "c"], np.array([True, False]))
-    assert [axes.get_title() for axes in panels(figure)] == ["a →\nb", "b →\nc"]
+    assert [axes.get_title() for axes in panels(figure)] == ["a → b", "b → c"]
     assert [axes.title.get_color() == draw.WRONG for axes in panels(figure)] == [True, False]
+    assert figure.get_supxlabel() == "observed → suggested label; red: the observed label is wrong (1 of 2)"
+    long = draw.suspects(RNG.random((2, 1, 8, 8)), ["T-shirt-top", "a"], ["Trouser", "b"], None)
+    assert [axes.get_title() for axes in panels(long)] == ["T-shirt-top →\nTrouser", "a →\nb"]
+    assert long.get_supxlabel() == "observed → suggested label"
 
 
 def test_pictures_of_channels_and_views():
@@ -106,6 +110,14 @@ def test_curves_are_means_with_a_band_where_there_are_repeats():
     found = summary(values[:, 0])
     edge = band.get_paths()[0].vertices
     assert {found["low"], found["high"]} <= set(edge[edge[:, 0] == 1, 1])
+
+
+def test_intervals_of_curves_do_not_leave_what_an_accuracy_can_be():
+    (axes,) = draw.accuracy_by_epoch({"erm": np.array([[0.1, 0.99], [0.6, 0.9], [0.05, 1.0]])}).axes
+    low, high = axes.get_ylim()
+    assert (low, high) == (-0.01, 1.01), "a line along 1 is seen whole"
+    (axes,) = draw.accuracy_by_epoch({"erm": np.array([[0.5, 0.6], [0.5, 0.6]])}).axes
+    assert axes.get_ylim()[0] > 0.4, "the axis still follows the curves"
 
 
 def rows():
