@@ -194,7 +194,7 @@ def bars(rows: Sequence[Row]) -> Figure:
         if row.get("study") is not None:
             axes.plot(row["study"], y, "o", color=RIGHT, fillstyle="none", markersize=6, markerfacecolor="none")
             right = max(right, row["study"])
-        axes.annotate(text, (right, y), (7, 0), textcoords="offset points", va="center", fontsize=8.5)
+        axes.annotate(text, (min(right, 1), y), (7, 0), textcoords="offset points", va="center", fontsize=8.5)
     axes.set(yticks=range(len(methods)), xlim=(0, 1), xlabel="Accuracy on the clean test set")
     axes.set_yticklabels(display_all(methods))
     axes.set_ylim(len(methods) - 0.5, -0.5)

@@ -140,6 +140,16 @@ def test_bars_begin_at_zero_and_carry_interval_and_the_studys_number():
     assert no_overlap(figure, axes.get_yticklabels())
 
 
+def test_a_wide_interval_does_not_take_its_number_out_of_the_figure():
+    figure = draw.bars([{"method": "cnn", "noise": "0.5", "summary": summary([0.8, 1.0])}])
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    (text,) = axes.texts
+    assert summary([0.8, 1.0])["high"] > 1
+    assert axes.get_xlim()[0] <= text.xy[0] <= axes.get_xlim()[1], "matplotlib hides what points outside of the axes"
+    assert text.get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_one_repeat_has_no_interval():
     (axes,) = draw.bars([{"method": "cnn", "noise": "0.5", "summary": summary([0.8])}]).axes
     assert not axes.lines
