@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 import torch
 
+from src import seeding
 from src.seeding import numpy_stream, seed_torch, stream_seed, torch_stream
 
 
@@ -18,6 +20,24 @@ def test_same_arguments_same_numbers():
     first = torch.rand(3)
     seed_torch(3, "model")
     assert torch.equal(first, torch.rand(3))
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_the_global_generator_is_where_torchs_own_seed_puts_it(monkeypatch, accelerated):
+    monkeypatch.setattr(seeding, "_accelerated", lambda: accelerated)
+    seed_torch(3, "model", 1)
+    ours = torch.rand(3)
+    torch.manual_seed(stream_seed(3, "model", 1))
+    assert torch.equal(ours, torch.rand(3))
+
+
+def test_only_devices_that_are_there_are_seeded(monkeypatch):
+    everywhere = []
+    monkeypatch.setattr(torch, "manual_seed", everywhere.append)
+    for accelerated in (False, True):
+        monkeypatch.setattr(seeding, "_accelerated", lambda there=accelerated: there)
+        seed_torch(3, "model")
+        assert bool(everywhere) == accelerated
 
 
 def test_streams_are_uncorrelated():

@@ -49,11 +49,15 @@ def suspects(
     pictures: Pictures, observed: Sequence[str], suggested: Sequence[str], wrong: BoolArray | None, views: int = 1
 ) -> Figure:
     """The most suspicious labels as observed → suggested; where the truth is known, really wrong ones are marked."""
-    titles = [f"{display(a, NARROW)} →\n{display(b, NARROW)}" for a, b in zip(observed, suggested, strict=True)]
-    return _gallery(pictures[:SHOWN], titles[:SHOWN], wrong, views)
+    pairs = [(display(a, NARROW), display(b, NARROW)) for a, b in zip(observed, suggested, strict=True)]
+    gap = " " if all(len(a) + len(b) + 3 <= NARROW for a, b in pairs) else "\n"
+    titles = [f"{a} →{gap}{b}" for a, b in pairs]
+    return _gallery(pictures[:SHOWN], titles[:SHOWN], wrong, views, "observed → suggested label")
 
 
-def _gallery(pictures: Pictures, titles: Sequence[str], wrong: BoolArray | None, views: int) -> Figure:
+def _gallery(
+    pictures: Pictures, titles: Sequence[str], wrong: BoolArray | None, views: int, caption: str = ""
+) -> Figure:
     shown = [as_picture(x, views) for x in pictures]
     tall = max((x.shape[0] / x.shape[1] for x in shown), default=1.0)
     width = 1.5 if tall > 0.8 else 2.4
@@ -73,7 +77,9 @@ def _gallery(pictures: Pictures, titles: Sequence[str], wrong: BoolArray | None,
             spine.set(visible=True, color=WRONG if bad else "0.7", linewidth=2.2 if bad else 0.8)
     if wrong is not None:
         n = int(np.count_nonzero(wrong[: len(shown)]))
-        figure.supxlabel(f"red: the observed label is wrong ({n} of {len(shown)})", fontsize=9, color="0.3")
+        caption += f"{'; ' if caption else ''}red: the observed label is wrong ({n} of {len(shown)})"
+    if caption:
+        figure.supxlabel(caption, fontsize=9, color="0.3")
     return figure
 
 
@@ -162,7 +168,9 @@ def accuracy_by_epoch(curves: Mapping[str, FloatArray], chance: float | None = N
     if chance is not None:
         axes.axhline(chance, color="0.6", linewidth=1, linestyle=":", label="chance")
     longest = max((values.shape[1] for values in curves.values()), default=1)
+    bottom, top = axes.get_ylim()  # an interval may leave [0, 1], an accuracy may not
     axes.set(xlabel="Epoch", ylabel="Accuracy on the clean test set", xlim=(0.5, longest + 0.5))
+    axes.set_ylim(max(bottom, -0.01), min(top, 1.01))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     legend_below(figure, axes, ncols=2, title="Mean and 95 % interval over n repeats")
     return figure
@@ -186,7 +194,7 @@ def bars(rows: Sequence[Row]) -> Figure:
         if row.get("study") is not None:
             axes.plot(row["study"], y, "o", color=RIGHT, fillstyle="none", markersize=6, markerfacecolor="none")
             right = max(right, row["study"])
-        axes.annotate(text, (right, y), (7, 0), textcoords="offset points", va="center", fontsize=8.5)
+        axes.annotate(text, (min(right, 1), y), (7, 0), textcoords="offset points", va="center", fontsize=8.5)
     axes.set(yticks=range(len(methods)), xlim=(0, 1), xlabel="Accuracy on the clean test set")
     axes.set_yticklabels([display(method, 44) for method in methods])
     axes.set_ylim(len(methods) - 0.5, -0.5)

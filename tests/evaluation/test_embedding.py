@@ -1,4 +1,5 @@
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,3 +34,20 @@ def test_umap_that_is_not_installed_and_too_few_examples_are_sentences(monkeypat
         reduced(clusters()[0], "umap", seed=0)
     with pytest.raises(UserError, match="3 examples cannot be drawn by tsne; give at least 4"):
         reduced(clusters()[0][:3], "tsne", seed=0)
+
+
+def test_umap_gets_the_exact_neighbours(monkeypatch):
+    given = {}
+
+    def fake(**options):
+        given.update(options)
+        return SimpleNamespace(fit_transform=lambda points: points[:, :2])
+
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=fake))
+    points = reduced(x := clusters()[0], "umap", seed=0)
+    assert points.shape == (60, 2)
+    nearest, distances = given["precomputed_knn"]
+    flat = x.reshape(60, -1).astype(np.float64)
+    between = np.linalg.norm(flat[:, None] - flat[None], axis=2)
+    np.testing.assert_array_equal(nearest, between.argsort(axis=1)[:, :15])
+    np.testing.assert_allclose(distances, np.sort(between, axis=1)[:, :15], atol=1e-4)

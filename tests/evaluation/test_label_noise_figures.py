@@ -51,8 +51,12 @@ def test_samples_show_twenty_and_mark_the_wrong_ones():
 
 def test_suspects_show_observed_and_suggested():
     figure = draw.suspects(RNG.random((2, 1, 8, 8)), ["a", "b"], ["b", "c"], np.array([True, False]))
-    assert [axes.get_title() for axes in panels(figure)] == ["a →\nb", "b →\nc"]
+    assert [axes.get_title() for axes in panels(figure)] == ["a → b", "b → c"]
     assert [axes.title.get_color() == draw.WRONG for axes in panels(figure)] == [True, False]
+    assert figure.get_supxlabel() == "observed → suggested label; red: the observed label is wrong (1 of 2)"
+    long = draw.suspects(RNG.random((2, 1, 8, 8)), ["T-shirt-top", "a"], ["Trouser", "b"], None)
+    assert [axes.get_title() for axes in panels(long)] == ["T-shirt-top →\nTrouser", "a →\nb"]
+    assert long.get_supxlabel() == "observed → suggested label"
 
 
 def test_pictures_of_channels_and_views():
@@ -108,6 +112,14 @@ def test_curves_are_means_with_a_band_where_there_are_repeats():
     assert {found["low"], found["high"]} <= set(edge[edge[:, 0] == 1, 1])
 
 
+def test_intervals_of_curves_do_not_leave_what_an_accuracy_can_be():
+    (axes,) = draw.accuracy_by_epoch({"erm": np.array([[0.1, 0.99], [0.6, 0.9], [0.05, 1.0]])}).axes
+    low, high = axes.get_ylim()
+    assert (low, high) == (-0.01, 1.01), "a line along 1 is seen whole"
+    (axes,) = draw.accuracy_by_epoch({"erm": np.array([[0.5, 0.6], [0.5, 0.6]])}).axes
+    assert axes.get_ylim()[0] > 0.4, "the axis still follows the curves"
+
+
 def rows():
     return [
         {"method": method, "noise": level, "summary": summary([0.8, 0.9, 0.85]), "study": 0.7 if method == "mlr" else None}
@@ -126,6 +138,16 @@ def test_bars_begin_at_zero_and_carry_interval_and_the_studys_number():
     assert axes.texts[0].get_text().startswith("0.850 ± 0.")
     assert no_overlap(figure, axes.texts)
     assert no_overlap(figure, axes.get_yticklabels())
+
+
+def test_a_wide_interval_does_not_take_its_number_out_of_the_figure():
+    figure = draw.bars([{"method": "cnn", "noise": "0.5", "summary": summary([0.8, 1.0])}])
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    (text,) = axes.texts
+    assert summary([0.8, 1.0])["high"] > 1
+    assert axes.get_xlim()[0] <= text.xy[0] <= axes.get_xlim()[1], "matplotlib hides what points outside of the axes"
+    assert text.get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_one_repeat_has_no_interval():
