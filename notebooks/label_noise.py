@@ -191,11 +191,11 @@ for how, folders in estimated.items():
     display(draw.matrices(mean, entries.std(axis=0, ddof=1), T, class_names=names, title=f"Estimated ({how})"))
 
 # %% [markdown]
-# An estimate can be shared: `transition=from_run=<run>` takes the matrix that another run recorded. Here rMLR learns with
+# An estimate can be shared: `transition=from_run:<run>` takes the matrix that another run recorded. Here rMLR learns with
 # the one that the decoded classifier of the same repeat found.
 
 # %%
-sources = [f"strategy.transition='from_run={folder.name}'" for folder in estimated["confident_joint"]]
+sources = [f"strategy.transition=from_run:{folder.name}" for folder in estimated["confident_joint"]]
 shared = [run("model=mlr", "strategy=rmlr", source, f"seed={seed}") for seed, source in enumerate(sources)]
 table({"rmlr, T shared": metrics(shared, "transition/error", "test/accuracy")})
 
