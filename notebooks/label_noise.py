@@ -13,7 +13,7 @@
 #
 # Labels are often wrong in a way that depends on the true class: T[i, j] = P(observed i | true j), columns sum to 1. What
 # does that cost, which remedies help, and what if T is not known? Everything here takes about a minute on three classes of
-# handwritten digits. Set KILTER_DATA to a data_root with Fashion-MNIST for t-shirts, trousers and dresses (some minutes;
+# handwritten digits. Set KILTER_DATA_ROOT to a data_root with Fashion-MNIST for t-shirts, trousers and dresses (some minutes;
 # 1,500 pictures are learned from), and KILTER_STUDY to the folder of a finished study to read that one in section 2.
 
 # %%
@@ -56,7 +56,7 @@ pd.set_option("display.max_colwidth", None)
 # %%
 DIGITS = ["dataset=digits", "dataset.classes=[3,8,9]"]
 FASHION = ["dataset=fashion_mnist", "dataset.classes=[0,1,3]", "dataset.train_size=1500", "dataset.val_fraction=0.02"]
-data = [*FASHION, f"data_root={Path(os.environ['KILTER_DATA']).resolve()}"] if "KILTER_DATA" in os.environ else DIGITS
+data = [*FASHION, f"data_root={Path(os.environ['KILTER_DATA_ROOT']).resolve()}"] if "KILTER_DATA_ROOT" in os.environ else DIGITS
 problem = [*data, "noise_model=transition", f"runs_root={HERE / 'runs'}", "tracking.enabled=false"]
 
 

@@ -7,7 +7,7 @@ from tests.conftest import ROOT
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.py")), ids=lambda path: path.stem)
 def test_every_notebook_runs_from_first_cell_to_last(path, monkeypatch):
-    for name in ("KILTER_STUDY", "KILTER_DATA"):
+    for name in ("KILTER_STUDY", "KILTER_DATA_ROOT"):
         monkeypatch.delenv(name, raising=False)
     notebook = jupytext.read(path)
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}}).execute()
