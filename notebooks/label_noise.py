@@ -56,7 +56,11 @@ pd.set_option("display.max_colwidth", None)
 # %%
 DIGITS = ["dataset=digits", "dataset.classes=[3,8,9]"]
 FASHION = ["dataset=fashion_mnist", "dataset.classes=[0,1,3]", "dataset.train_size=1500", "dataset.val_fraction=0.02"]
-data = [*FASHION, f"data_root={Path(os.environ['KILTER_DATA_ROOT']).resolve()}"] if "KILTER_DATA_ROOT" in os.environ else DIGITS
+data = (
+    [*FASHION, f"data_root={Path(os.environ['KILTER_DATA_ROOT']).resolve()}"]
+    if "KILTER_DATA_ROOT" in os.environ
+    else DIGITS
+)
 problem = [*data, "noise_model=transition", f"runs_root={HERE / 'runs'}", "tracking.enabled=false"]
 
 

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, NoReturn
@@ -237,7 +237,7 @@ def open_run(
     """
     try:
         with locked(root / ".lock") as now:
-            folder = _home(root, name, key, force)
+            folder = _home(root, name, key, record, force)
             if not folder.exists():
                 return _fresh(folder, config, record)
             if status(folder) == "finished":
@@ -255,13 +255,29 @@ def open_run(
         raise UserError(f"runs_root={root}: cannot write the run folder ({error}); choose another runs_root") from None
 
 
-def _home(root: Path, name: str, key: str, force: bool) -> Path:
+def _home(root: Path, name: str, key: str, record: Mapping[str, Any], force: bool) -> Path:
     """The folder of the key, whatever its name; with `force` the first beside it that is not finished."""
-    folder = next((path for path in sorted(root.iterdir()) if path.name.endswith(f"-{key}")), root / f"{name}-{key}")
+    there = sorted(root.iterdir())
+    own = next((path for path in there if path.name.endswith(f"-{key}")), None)
+    folder = own or _of_other_code(there, record) or root / f"{name}-{key}"
     beside, number = folder, 2
     while force and beside.exists() and status(beside) == "finished":
         beside, number = folder.with_name(f"{folder.name}-{number}"), number + 1
     return beside
+
+
+def _of_other_code(folders: Sequence[Path], record: Mapping[str, Any]) -> Path | None:
+    """Where any code will do (code=any): the latest finished run of the same configuration on the same data."""
+    if record["code"] or "config_key" not in record:
+        return None
+    wanted = record["config_key"], record["data_fingerprint"]
+    found = []
+    for folder in folders:
+        if (folder / "DONE").exists() and status(folder) == "finished":
+            other = read_json(folder / "record.json")
+            if (other.get("config_key"), other.get("data_fingerprint")) == wanted:
+                found.append((other["created"], folder))
+    return max(found)[1] if found else None
 
 
 def _fresh(folder: Path, config: Mapping[str, Any], record: Mapping[str, Any]) -> Run:

@@ -129,6 +129,28 @@ def test_the_code_hash_sees_edits_and_new_files(tmp_path, monkeypatch):
 # --- a run from beginning to end ---
 
 
+def of_code(root, code, data="data", *, end=True):
+    """A run of CONFIG by some code on some data; finished, unless it is only opened."""
+    key = provenance.run_key(CONFIG, data, code)
+    record = provenance.describe(key, "a", 0, data, code) | {"config_key": provenance.config_key(CONFIG)}
+    run = runs.open_run(root, "a", key, CONFIG, record, resume=False, force=False)
+    if end and not run.finished:
+        with run:
+            run.write_json("metrics.json", {"score": 0.75})
+    return run
+
+
+def test_where_any_code_will_do_the_latest_finished_run_of_any_is_found(tmp_path):
+    of_code(tmp_path, "old")
+    newer = of_code(tmp_path, "new")
+    other_data = of_code(tmp_path, "newest", data="other")
+    found = of_code(tmp_path, "", end=False)
+    assert found.finished
+    assert found.folder == newer.folder != other_data.folder
+    assert not of_code(tmp_path, "edited", end=False).finished, "a strict run repeats what other code has made"
+    assert not of_code(tmp_path, "", data="more", end=False).finished
+
+
 def test_a_finished_run_is_found_again_whatever_its_name(tmp_path):
     run = finished(tmp_path)
     assert run.folder.name == f"a-{KEY}"
