@@ -32,6 +32,7 @@ from src.evaluation.metrics import METRICS
 from src.imbalance_strategies.base import ImbalanceStrategy
 from src.models.base import Model
 from src.noise_models.base import NoiseModel
+from src.noise_models.none import NoNoise
 from src.protocols.base import Protocol
 from src.strategies.base import ParameterGroups, Strategy
 from src.tracking import Tracking
@@ -324,12 +325,17 @@ def _tried(section: str, cls: Any, options: dict[str, Any], problems: list[str],
 
 def _check_together(parts: dict[str, Any], problems: list[str]) -> None:
     """Rules between components, one sentence each."""
-    strategy, dataset = parts["strategy"], parts["dataset"]
+    strategy, dataset, protocol, noise_model = (parts[n] for n in ("strategy", "dataset", "protocol", "noise_model"))
     if strategy.uses_target and dataset.domains == 1:
         one, other = _option_name(strategy), _option_name(dataset)
         problems.append(
             f"strategy={one} needs a dataset with two domains; dataset={other} has one. "
             f"Datasets with two: {', '.join(_datasets_with_domains())}"
+        )
+    if protocol.clean and not isinstance(noise_model, NoNoise):
+        problems.append(
+            f"protocol={_option_name(protocol)} protocol.pool=test learns from the clean test split, which "
+            f"noise_model={_option_name(noise_model)} does not reach; use protocol.pool=train, or noise_model=none"
         )
 
 

@@ -74,6 +74,16 @@ def test_one_domain_is_not_enough_for_adversarial_training(digits):
     assert "nova" in text
 
 
+def test_a_noise_model_needs_training_labels_that_it_reaches(digits):
+    clean = ["protocol=kfold", "protocol.pool=test"]
+    assert mistakes(digits, *clean, "noise_model=uniform") == (
+        "protocol=kfold protocol.pool=test learns from the clean test split, which noise_model=uniform does not reach; "
+        "use protocol.pool=train, or noise_model=none"
+    )
+    assert config.check(digits(*clean)).protocol.clean
+    assert not config.check(digits("protocol=kfold", "noise_model=uniform")).protocol.clean
+
+
 @pytest.mark.parametrize(
     "target", ["os.system", "builtins.eval", "torch.load", "torch.optimx.SGD", "src_evil.X", 3, "subprocess.Popen"]
 )

@@ -13,6 +13,9 @@ class Protocol(Component):
     comparisons are paired.
     """
 
+    clean: bool = False
+    """Whether its runs learn from the clean test split, which no noise model reaches."""
+
     def data_seed(self, seed: int) -> int:
         """The seed of the data set's split and of its wrong labels, for a run's own seed."""
         raise NotImplementedError

@@ -32,6 +32,7 @@ class KFold(Protocol):
         split_seed: NonNegativeInt = 0,
     ) -> None:
         self.folds, self.pool, self.val_fraction, self.split_seed = folds, pool, val_fraction, split_seed
+        self.clean = pool == "test"
 
     def data_seed(self, seed: int) -> int:
         return self.split_seed
