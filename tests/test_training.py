@@ -7,6 +7,7 @@ import torch
 
 from src import checkpoint, experiment, runs
 from src.errors import UserError
+from src.optimizers.lbfgs import LBFGS
 from src.training import obey_factors
 
 
@@ -200,11 +201,12 @@ def test_a_groups_factor_survives_the_schedule_and_touches_no_other_group(optimi
     torch.testing.assert_close(factored[1], 0.03 * plain[1])
 
 
-def test_a_factor_of_a_rate_that_there_is_not_is_a_sentence(train):
+def test_a_factor_of_a_rate_that_there_is_not_is_a_sentence():
+    optimizer = LBFGS([{"params": [torch.nn.Parameter(torch.zeros(2))], "lr_factor": 0.5}])
     with pytest.raises(
         UserError, match=r"strategy\.lr_factor: this optimizer has no learning rate; add optimizer=adam"
     ):
-        train("dataset=digits", "model=mlr", "strategy=noise_adaptation", "optimizer=lbfgs")
+        obey_factors(optimizer)
 
 
 # --- sealed curves ---

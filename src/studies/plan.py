@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from src import provenance, runs
-from src.config import Checker
+from src.config import Checker, plain
 from src.errors import UserError
 from src.studies.space import Point, Space
 
@@ -54,7 +53,7 @@ class Configurations:
 
     def of(self, overrides: list[str]) -> dict[str, Any]:
         """The plain configuration that these overrides give."""
-        return self._plain(self.compose([*self.fixed, *overrides])[0])
+        return plain(self.compose([*self.fixed, *overrides])[0])
 
     def _compose(self, chosen: tuple[str, ...]) -> _Composed:
         config, _ = self.compose([*self.fixed, *chosen])
@@ -66,14 +65,7 @@ class Configurations:
                 links[key] = simple[1]
             elif "${." in text or ("${" in text and any(name in text for name in varied)):
                 tangled = True
-        return _Composed(self._plain(config), links, tangled)
-
-    def _plain(self, config: DictConfig) -> dict[str, Any]:
-        try:
-            plain: Any = OmegaConf.to_container(config, resolve=True)
-        except OmegaConfBaseException as error:
-            raise ValueError(f"{str(error).splitlines()[0]} (key '{error.full_key}')") from None
-        return plain
+        return _Composed(plain(config), links, tangled)
 
     def _scalars(self, point: Point) -> Iterator[tuple[str, Any]]:
         for dimension in self.space.active(point):
