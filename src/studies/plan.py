@@ -120,22 +120,24 @@ def _with(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def validate(configurations: Configurations) -> None:
-    """Raises UserError naming every mistake in any combination, with examples; nothing has run then."""
+def validate(configurations: Configurations) -> dict[str, Any]:
+    """The parts of one combination, if all are right. Raises UserError naming every mistake in any, with examples."""
     space, checker = configurations.space, Checker()
     problems: dict[str, list[str]] = {}
+    parts: dict[str, Any] = {}
     checked = 0
     for point in space.points() if space.size() <= MOST else _one_by_one(space):
         checked += 1
         try:
             config = configurations.at(point)
-            found = checker.parts(config)[1]
+            parts, found = checker.parts(config)
         except ValueError as error:
             found = [str(error)]
         for problem in found:
             problems.setdefault(problem, []).append(" ".join(space.overrides(point)))
     if problems:
         raise UserError("\n".join(_sentence(problem, where, checked) for problem, where in problems.items()))
+    return parts
 
 
 def _sentence(problem: str, where: list[str], checked: int) -> str:

@@ -346,6 +346,7 @@ def test_an_unreachable_storage_is_a_sentence_without_the_password(sweep, capsys
         ({"sampler": {"name": "tpee"}}, [], "hydra.sweeper.sampler.name=tpee"),
         ({"constraints": ["val/ece < 1"]}, [], "write e.g. 'val/ece <= 0.1'"),
         ({"seeds": [0, 0]}, [], "give each seed once"),
+        ({"seeds": 0}, [], "hydra.sweeper.seeds=0"),
         ({"workers": 0}, [], "hydra.sweeper.workers"),
         ({"pruner": {"name": "wilcoxon"}, "seeds": [0, 1]}, [], "at least 5"),
     ],
