@@ -136,6 +136,7 @@ class Progress:
     best: float = math.nan
     best_epoch: int = 0
     converged: bool = False
+    stalled: bool = False
 
 
 class Trainer:
@@ -238,6 +239,7 @@ class Trainer:
             if after_epoch is not None:
                 after_epoch()
             self.progress.converged = after_epoch is None and getattr(optimizer, "converged", False)
+            self.progress.stalled = after_epoch is None and getattr(optimizer, "stalled", False)
             rest = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict() if schedule else {}}
             if self._end_epoch(found, predictor, rest):
                 break
@@ -287,6 +289,9 @@ class Trainer:
             return True
         if now.converged:
             log.info("converged: no component of the gradient is above the optimizer's tolerance")
+            return True
+        if now.stalled:
+            log.info("stopping: the loss falls no further, though the gradient is above the optimizer's tolerance")
             return True
         if options.patience is not None and now.epoch - now.best_epoch >= options.patience and now.epoch:
             log.info("%s has not improved for %d epochs: stopping", options.monitor, options.patience)

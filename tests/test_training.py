@@ -131,6 +131,17 @@ def test_an_unreported_score_names_those_reported(train):
         train("dataset=digits", "model=mlr", "optimizer=adam", "schedule=onecycle", "trainer.monitor=val/nothing")
 
 
+@pytest.mark.parametrize(
+    ("tolerance", "said"),
+    [(1e-2, "converged: no component of the gradient"), (0.0, "the loss falls no further, though")],
+)
+def test_a_full_batch_training_ends_where_it_has_no_further_to_go(train, tmp_path, capsys, tolerance, said):
+    options = ["optimizer=lbfgs", "optimizer.max_iter=2000", f"optimizer.tolerance={tolerance}", "trainer.epochs=20"]
+    train("dataset=digits", "dataset.classes=[0,1,2]", "model=mlr", "noise_model=mnist05", "figures=false", *options)
+    assert len(runs.history(only_run(tmp_path / "runs_root"))) < 20
+    assert said in capsys.readouterr().out
+
+
 def test_a_callback_that_returns_true_stops_the_training(train, tmp_path):
     train(
         "dataset=digits",
