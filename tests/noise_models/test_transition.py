@@ -83,6 +83,24 @@ def test_a_singular_matrix_has_no_inverse():
         TransitionMatrix([[0.5, 0.5], [0.5, 0.5]]).inverse()
 
 
+@pytest.mark.parametrize(("prior", "why"), [
+    ([0.5, 0.5], r"one number for each of the 3 classes, not the shape \(2,\)"),
+    ([[0.5, 0.3, 0.2]], r"not the shape \(1, 3\)"),
+    (0.5, r"not the shape \(\)"),
+    ([0.5, 0.7, -0.2], "at least 0"),
+    ([0.0, 0.0, 0.0], "not all of them 0"),
+    ([0.5, float("nan"), 0.5], "finite"),
+    ([1.0, float("inf"), 0.5], "finite"),
+])  # fmt: skip
+def test_a_wrong_prior_is_refused_in_a_sentence(prior, why):
+    with pytest.raises(ValueError, match=why):
+        TransitionMatrix(T).posterior(prior)
+
+
+def test_a_prior_need_not_be_normalised():
+    assert np.allclose(TransitionMatrix(T).posterior([5, 3, 2]), TransitionMatrix(T).posterior([0.5, 0.3, 0.2]))
+
+
 def test_the_number_of_classes_must_fit():
     with pytest.raises(UserError, match=r"noise_model\.matrix is 3×3, but the dataset has 10 classes"):
         Transition(matrix=T).corrupt(split_of(np.zeros(5, dtype=np.int64)), 10, np.random.default_rng(0))
