@@ -11,8 +11,8 @@ import inspect
 import json
 import os
 import typing
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ from src.evaluation.metrics import METRICS
 from src.imbalance_strategies.base import ImbalanceStrategy
 from src.models.base import Model
 from src.noise_models.base import NoiseModel
+from src.noise_models.none import NoNoise
 from src.protocols.base import Protocol
 from src.strategies.base import ParameterGroups, Strategy
 from src.tracking import Tracking
@@ -41,8 +42,37 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 ALLOWED = ("src.", "torch.optim.")
 TOTAL_STEPS = "total_steps"
 
-MakeOptimizer = Callable[[ParameterGroups], Optimizer]
-MakeSchedule = Callable[[Optimizer, int], LRScheduler | None]
+
+@dataclass(frozen=True)
+class MakeOptimizer:
+    """An optimizer whose parameters are still to come."""
+
+    cls: Any
+    options: dict[str, Any]
+
+    @property
+    def full_batch(self) -> bool:
+        """Whether a step takes all training examples at once."""
+        return bool(getattr(self.cls, "full_batch", False))
+
+    def __call__(self, parameters: ParameterGroups) -> Optimizer:
+        optimizer: Optimizer = self.cls(parameters, **self.options)
+        return optimizer
+
+
+@dataclass(frozen=True)
+class MakeSchedule:
+    """A schedule whose optimizer and number of steps are still to come; without a class the learning rate stays."""
+
+    cls: Any = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler | None:
+        if self.cls is None:
+            return None
+        filled = {key: total_steps if value == TOTAL_STEPS else value for key, value in self.options.items()}
+        schedule: LRScheduler = self.cls(optimizer, **filled)
+        return schedule
 
 
 class Settings(Component):
@@ -108,13 +138,25 @@ class Experiment:
 def check(cfg: DictConfig) -> Experiment:
     """Construct all parts. Raises UserError with every mistake found, one a line."""
     try:
-        config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise UserError(f"configuration: {str(error).splitlines()[0]} (key '{error.full_key}')") from None
+        config = plain(cfg)
+    except ValueError as error:
+        raise UserError(f"configuration: {error}") from None
     parts, problems = Checker().parts(config)
     if problems:
         raise UserError("\n".join(problems))
     return Experiment(**parts, config=config)
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved configuration. Raises ValueError for a value that is missing or refers to what is not there."""
+    try:
+        config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        target = str(OmegaConf.select(cfg, "optimizer._target_"))
+        if error.full_key == "schedule.max_lr" and target.startswith("src.optimizers."):  # ours have no optimizer.lr
+            raise ValueError(_takes_no_schedule(target.rpartition(".")[0])) from None
+        raise ValueError(f"{str(error).splitlines()[0]} (key '{error.full_key}')") from None
+    return dict(config)
 
 
 class Checker:
@@ -179,7 +221,7 @@ def _part(section: str, base: Any, node: dict[str, Any], problems: list[str]) ->
     options = {key: value for key, value in node.items() if key != "_target_"}
     if section == "schedule" and node.get("_target_") is None:
         problems.extend(f"schedule.{key}: schedule=none has no options" for key in options)
-        return lambda optimizer, total_steps: None
+        return MakeSchedule()
     try:
         cls = _locate(f"{section}._target_", node.get("_target_"))
     except UserError as error:
@@ -252,10 +294,6 @@ def _sentences(error: pydantic.ValidationError, owner: str, prefix: str, known: 
 
 
 def _optimizer(cls: Any, options: dict[str, Any], problems: list[str]) -> MakeOptimizer | None:
-    def make(parameters: ParameterGroups) -> Optimizer:
-        optimizer: Optimizer = cls(parameters, **options)
-        return optimizer
-
     if cls.__name__ == "LBFGS" and cls.__module__.startswith("torch."):
         problems.append(
             "optimizer: torch's LBFGS is not driven here; optimizer=lbfgs is SciPy's, with L2 and L1 penalties"
@@ -268,24 +306,18 @@ def _optimizer(cls: Any, options: dict[str, Any], problems: list[str]) -> MakeOp
     ok = _tried("optimizer", cls, options, problems, try_out)
     if "lr" in options and getattr(cls, "full_batch", False):
         problems[-1] += "; a linear model brings optimizer=lbfgs along: add optimizer=adam (or sgd) for a learning rate"
-    return make if ok else None
+    return MakeOptimizer(cls, options) if ok else None
 
 
 def _schedule(cls: Any, options: dict[str, Any], problems: list[str]) -> MakeSchedule | None:
-    def make(optimizer: Optimizer, total_steps: int) -> LRScheduler:
-        filled = {key: total_steps if value == TOTAL_STEPS else value for key, value in options.items()}
-        schedule: LRScheduler = cls(optimizer, **filled)
-        return schedule
-
     import torch
 
-    return (
-        make
-        if _tried(
-            "schedule", cls, options, problems, lambda: make(_standing_in(torch.optim.SGD)([_dummy()], lr=0.1), 100)
-        )
-        else None
-    )
+    make = MakeSchedule(cls, options)
+
+    def try_out() -> object:
+        return make(_standing_in(torch.optim.SGD)([_dummy()], lr=0.1), 100)
+
+    return make if _tried("schedule", cls, options, problems, try_out) else None
 
 
 @functools.cache
@@ -324,13 +356,43 @@ def _tried(section: str, cls: Any, options: dict[str, Any], problems: list[str],
 
 def _check_together(parts: dict[str, Any], problems: list[str]) -> None:
     """Rules between components, one sentence each."""
-    strategy, dataset = parts["strategy"], parts["dataset"]
+    problems += [*_data_and_method(**parts), *_method_and_optimizer(**parts)]
+
+
+def _data_and_method(
+    strategy: Strategy, dataset: Dataset, protocol: Protocol, noise_model: NoiseModel, **_: Any
+) -> Iterator[str]:
     if strategy.uses_target and dataset.domains == 1:
-        one, other = _option_name(strategy), _option_name(dataset)
-        problems.append(
-            f"strategy={one} needs a dataset with two domains; dataset={other} has one. "
+        yield (
+            f"strategy={_option_name(strategy)} needs a dataset with two domains; dataset={_option_name(dataset)} has one. "
             f"Datasets with two: {', '.join(_datasets_with_domains())}"
         )
+    if protocol.clean and not isinstance(noise_model, NoNoise):
+        yield (
+            f"protocol={_option_name(protocol)} protocol.pool=test learns from the clean test split, which "
+            f"noise_model={_option_name(noise_model)} does not reach; use protocol.pool=train, or noise_model=none"
+        )
+
+
+def _method_and_optimizer(
+    strategy: Strategy, optimizer: MakeOptimizer, schedule: MakeSchedule, trainer: TrainerOptions, **_: Any
+) -> Iterator[str]:
+    if not optimizer.full_batch:
+        return
+    name = optimizer.cls.__module__.rpartition(".")[2]
+    if schedule.cls is not None:
+        yield _takes_no_schedule(optimizer.cls.__module__)
+    if trainer.precision != "fp32":
+        yield f"optimizer={name} searches along lines, which needs trainer.precision=fp32, not {trainer.precision}"
+    if hasattr(strategy, "lr_factor"):
+        yield (
+            f"strategy={_option_name(strategy)} has parameters with a learning rate of their own, strategy.lr_factor, and "
+            f"optimizer={name} has none; add optimizer=adam or optimizer=sgd"
+        )
+
+
+def _takes_no_schedule(module: str) -> str:
+    return f"optimizer={module.rpartition('.')[2]} takes no schedule: schedule=none"
 
 
 def _option_name(component: Component) -> str:

@@ -60,6 +60,8 @@ class Split:
     labelled: BoolArray
     keys: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     """Columns that name an event outside this project (run, subrun, ...)."""
+    official_train: int | None = None
+    """How many of the inputs, the first ones, are the data set's official training part; None if it has none."""
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -136,6 +136,7 @@ class Progress:
     best: float = math.nan
     best_epoch: int = 0
     converged: bool = False
+    stalled: bool = False
 
 
 class Trainer:
@@ -238,6 +239,7 @@ class Trainer:
             if after_epoch is not None:
                 after_epoch()
             self.progress.converged = after_epoch is None and getattr(optimizer, "converged", False)
+            self.progress.stalled = after_epoch is None and getattr(optimizer, "stalled", False)
             rest = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict() if schedule else {}}
             if self._end_epoch(found, predictor, rest):
                 break
@@ -288,6 +290,9 @@ class Trainer:
         if now.converged:
             log.info("converged: no component of the gradient is above the optimizer's tolerance")
             return True
+        if now.stalled:
+            log.info("stopping: the loss falls no further, though the gradient is above the optimizer's tolerance")
+            return True
         if options.patience is not None and now.epoch - now.best_epoch >= options.patience and now.epoch:
             log.info("%s has not improved for %d epochs: stopping", options.monitor, options.patience)
             return True
@@ -297,21 +302,26 @@ class Trainer:
         self, model: Model, strategy: Strategy, optimizer: Optimizer, schedule: LRScheduler | None
     ) -> tuple[int, dict[str, float]]:
         """One pass; returns how many events it saw and the mean of each named loss."""
-        epoch = self.progress.epoch
-        seed_torch(self.seed, "dropout", epoch)
-        if getattr(optimizer, "full_batch", False):
-            return self._all_at_once(model, strategy, optimizer)
-        generator = torch_stream(self.seed, "augment", epoch, device=self.device)
+        seed_torch(self.seed, "dropout", self.progress.epoch)
         model.train()
         strategy.train()
+        if getattr(optimizer, "full_batch", False):
+            seen, means = self._all_at_once(model, strategy, optimizer)
+        else:
+            seen, means = self._step_by_step(model, strategy, optimizer, schedule)
+        if not math.isfinite(means["train/total"]):
+            raise UserError(self._diverged("the training loss is not finite"))
+        return seen, means
+
+    def _step_by_step(
+        self, model: Model, strategy: Strategy, optimizer: Optimizer, schedule: LRScheduler | None
+    ) -> tuple[int, dict[str, float]]:
+        """A step a batch; returns what `_epoch` does."""
         sums: dict[str, Tensor] = {}
         seen = steps = 0
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
         with self._bar() as bar:
-            for source, target in self._batches(epoch):
-                source.x = self.augmentation(source.x, generator)
-                if target is not None:
-                    target.x = self.augmentation(target.x, generator)
+            for source, target in self._augmented():
                 optimizer.zero_grad(set_to_none=True)
                 with autocast:
                     losses = strategy.loss(model, source, target, None, self.progress.step / self.total_steps)
@@ -329,23 +339,11 @@ class Trainer:
                     bar.set_postfix(
                         loss=f"{losses['total'].item():.4f}", events_s=f"{seen / bar.format_dict['elapsed']:.0f}"
                     )
-        means = {f"train/{name}": float(value) / steps for name, value in sums.items()}
-        if not math.isfinite(means["train/total"]):
-            raise UserError(self._diverged("the training loss is not finite"))
-        return seen, means
+        return seen, {f"train/{name}": float(value) / steps for name, value in sums.items()}
 
     def _all_at_once(self, model: Model, strategy: Strategy, optimizer: Optimizer) -> tuple[int, dict[str, float]]:
-        """One step on all examples; returns how many events its evaluations saw, and the mean of each named loss."""
-        epoch = self.progress.epoch
-        generator = torch_stream(self.seed, "augment", epoch, device=self.device)
-        model.train()
-        strategy.train()
-        batches = []
-        for source, target in self._batches(epoch):
-            source.x = self.augmentation(source.x, generator)
-            if target is not None:
-                target.x = self.augmentation(target.x, generator)
-            batches.append((source, target))
+        """One step on all examples, in full precision; returns what `_epoch` does, counting every evaluation's events."""
+        batches = list(self._augmented())
         size = sum(len(source) for source, _ in batches)
         means: dict[str, float] = {}
         evaluations = 0
@@ -354,7 +352,7 @@ class Trainer:
             nonlocal evaluations
             evaluations += 1
             means.clear()
-            seed_torch(self.seed, "dropout", epoch)  # the same function at every evaluation
+            seed_torch(self.seed, "dropout", self.progress.epoch)  # the same function at every evaluation
             optimizer.zero_grad(set_to_none=True)
             for source, target in batches:
                 losses = strategy.loss(model, source, target, None, self.progress.step / self.total_steps)
@@ -367,9 +365,16 @@ class Trainer:
 
         optimizer.step(closure)
         self.progress.step += 1
-        if not math.isfinite(means["train/total"]):
-            raise UserError(self._diverged("the training loss is not finite"))
         return evaluations * size, {**means, "train/iterations": float(getattr(optimizer, "iterations", evaluations))}
+
+    def _augmented(self) -> Iterator[tuple[Batch, Batch | None]]:
+        """The batches of the present epoch, varied by the augmentation."""
+        generator = torch_stream(self.seed, "augment", self.progress.epoch, device=self.device)
+        for source, target in self._batches(self.progress.epoch):
+            source.x = self.augmentation(source.x, generator)
+            if target is not None:
+                target.x = self.augmentation(target.x, generator)
+            yield source, target
 
     def _batches(self, epoch: int) -> Iterator[tuple[Batch, Batch | None]]:
         order = self.balance.order(numpy_stream(self.seed, "batches", epoch))

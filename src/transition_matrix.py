@@ -66,9 +66,15 @@ class TransitionMatrix:
     def posterior(self, prior: Sequence[float] | FloatArray) -> FloatArray:
         """Q[y, s] = P(true y | observed s) by Bayes' rule for a prior of the true classes; columns sum to 1.
 
-        The column of a label that is never observed is the prior.
+        The column of a label that is never observed is the prior. Raises ValueError for a prior that is not one number
+        of at least 0 for each class, or zero for all of them; it need not sum to 1.
         """
-        prior = np.asarray(prior, dtype=np.float64) / np.sum(prior)
+        prior = np.asarray(prior, dtype=np.float64)
+        if prior.shape != (len(self),):
+            raise ValueError(f"a prior has one number for each of the {len(self)} classes, not the shape {prior.shape}")
+        if not (np.isfinite(prior) & (prior >= 0)).all() or not prior.any():
+            raise ValueError(f"a prior has finite numbers of at least 0, not all of them 0, unlike {prior.tolist()}")
+        prior = prior / prior.sum()
         joint = self.columns * prior
         observed = joint.sum(axis=1)
         share = joint / np.where(observed > 0, observed, 1)[:, None]

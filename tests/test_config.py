@@ -29,9 +29,11 @@ def test_the_groups_are_the_folders_of_conf():
     "path", sorted(p for g in GROUPS for p in (CONF / g).glob("*.yaml")), ids=lambda p: f"{p.parent.name}={p.stem}"
 )
 def test_every_option_of_every_group_passes_the_check(digits, path):
-    pair = {"dann": ["dataset=nova"], "discriminator": ["dataset=nova"], "onecycle": ["optimizer=adam"]}.get(
-        path.stem, []
-    )
+    needed = {
+        **dict.fromkeys(("dann", "discriminator"), "dataset=nova"),
+        **dict.fromkeys(("onecycle", "cosine", "noise_adaptation", "t_revision"), "optimizer=adam"),
+    }
+    pair = [needed[path.stem]] if path.stem in needed else []
     required = (
         {"transition": ["noise_model.matrix=[[.9,.1],[.1,.9]]"]}.get(path.stem, [])
         if path.parent.name == "noise_model"
@@ -74,6 +76,16 @@ def test_one_domain_is_not_enough_for_adversarial_training(digits):
     assert "nova" in text
 
 
+def test_a_noise_model_needs_training_labels_that_it_reaches(digits):
+    clean = ["protocol=kfold", "protocol.pool=test"]
+    assert mistakes(digits, *clean, "noise_model=uniform") == (
+        "protocol=kfold protocol.pool=test learns from the clean test split, which noise_model=uniform does not reach; "
+        "use protocol.pool=train, or noise_model=none"
+    )
+    assert config.check(digits(*clean)).protocol.clean
+    assert not config.check(digits("protocol=kfold", "noise_model=uniform")).protocol.clean
+
+
 @pytest.mark.parametrize(
     "target", ["os.system", "builtins.eval", "torch.load", "torch.optimx.SGD", "src_evil.X", 3, "subprocess.Popen"]
 )
@@ -95,6 +107,27 @@ def test_a_learning_rate_for_a_linear_model_needs_another_optimizer(digits):
     assert "optimizer.lr: LBFGS has no option 'lr'" in (text := mistakes(digits, "optimizer.lr=0.1"))
     assert text.endswith("add optimizer=adam (or sgd) for a learning rate")
     assert "optimizer=lbfgs is SciPy's" in mistakes(digits, "optimizer._target_=torch.optim.LBFGS")
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "onecycle"])
+def test_an_optimizer_without_a_learning_rate_takes_no_schedule(digits, schedule):
+    assert mistakes(digits, f"schedule={schedule}").endswith("optimizer=lbfgs takes no schedule: schedule=none")
+    assert config.check(digits(f"schedule={schedule}", "optimizer=adam"))
+
+
+def test_line_searches_need_full_precision(digits):
+    assert mistakes(digits, "trainer.precision=bf16") == (
+        "optimizer=lbfgs searches along lines, which needs trainer.precision=fp32, not bf16"
+    )
+    assert config.check(digits("trainer.precision=bf16", "optimizer=adam"))
+
+
+@pytest.mark.parametrize("strategy", ["noise_adaptation", "t_revision"])
+def test_a_learning_rate_of_a_strategys_own_needs_an_optimizer_that_has_one(digits, strategy):
+    text = mistakes(digits, f"strategy={strategy}")
+    assert text.startswith(f"strategy={strategy} has parameters with a learning rate of their own, strategy.lr_factor")
+    assert text.endswith("optimizer=lbfgs has none; add optimizer=adam or optimizer=sgd")
+    assert config.check(digits(f"strategy={strategy}", "optimizer=adam"))
 
 
 def test_bad_values_of_torchs_optimizers_are_found_before_the_run(digits):

@@ -7,6 +7,7 @@ import torch
 
 from src import checkpoint, experiment, runs
 from src.errors import UserError
+from src.optimizers.lbfgs import LBFGS
 from src.training import obey_factors
 
 
@@ -130,6 +131,17 @@ def test_an_unreported_score_names_those_reported(train):
         train("dataset=digits", "model=mlr", "optimizer=adam", "schedule=onecycle", "trainer.monitor=val/nothing")
 
 
+@pytest.mark.parametrize(
+    ("tolerance", "said"),
+    [(1e-2, "converged: no component of the gradient"), (0.0, "the loss falls no further, though")],
+)
+def test_a_full_batch_training_ends_where_it_has_no_further_to_go(train, tmp_path, capsys, tolerance, said):
+    options = ["optimizer=lbfgs", "optimizer.max_iter=2000", f"optimizer.tolerance={tolerance}", "trainer.epochs=20"]
+    train("dataset=digits", "dataset.classes=[0,1,2]", "model=mlr", "noise_model=mnist05", "figures=false", *options)
+    assert len(runs.history(only_run(tmp_path / "runs_root"))) < 20
+    assert said in capsys.readouterr().out
+
+
 def test_a_callback_that_returns_true_stops_the_training(train, tmp_path):
     train(
         "dataset=digits",
@@ -200,11 +212,12 @@ def test_a_groups_factor_survives_the_schedule_and_touches_no_other_group(optimi
     torch.testing.assert_close(factored[1], 0.03 * plain[1])
 
 
-def test_a_factor_of_a_rate_that_there_is_not_is_a_sentence(train):
+def test_a_factor_of_a_rate_that_there_is_not_is_a_sentence():
+    optimizer = LBFGS([{"params": [torch.nn.Parameter(torch.zeros(2))], "lr_factor": 0.5}])
     with pytest.raises(
         UserError, match=r"strategy\.lr_factor: this optimizer has no learning rate; add optimizer=adam"
     ):
-        train("dataset=digits", "model=mlr", "strategy=noise_adaptation", "optimizer=lbfgs")
+        obey_factors(optimizer)
 
 
 # --- sealed curves ---

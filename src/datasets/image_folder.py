@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -60,9 +61,11 @@ class ImageFolder(Dataset):
         found = [labelled_files(folder / part, names) for part in parts or [""]]
         files = [path for paths, _ in found for path in paths]
         labels = np.concatenate([each for _, each in found])
+        sizes = [len(paths) for paths, _ in found]
         everything = whole(self._inputs(files, cache_root), labels)
+        everything = replace(everything, official_train=sum(sizes[:-1]) or None)  # all but the test folder's
         everything.keys["file"] = np.array([str(path.relative_to(folder)) for path in files])
-        of_part = np.repeat(np.arange(len(found)), [len(paths) for paths, _ in found])
+        of_part = np.repeat(np.arange(len(found)), sizes)
         rows = self._rows(labels, of_part, parts, seed)
         train, val, test = (everything.select(part) for part in rows)
         train = self.thinning.apply(train, len(names), seed)

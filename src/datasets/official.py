@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -36,7 +37,7 @@ def official_splits(
     inputs = ArrayInputs(np.concatenate([train[0], test[0]]), scale="unit")
     rows, labels, kept = keep_classes(train[1], names, classes)
     learn, val = random_split(labels, [1 - val_fraction], numpy_stream(seed, "data"))
-    learned = whole(inputs, labels, rows)
+    learned = replace(whole(inputs, labels, rows), official_train=len(train[0]))
     test_rows, test_labels, _ = keep_classes(test[1], names, classes)
     return Splits(
         train=thinning.apply(learned.select(learn), len(kept), seed),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from src.errors import UserError
 from src.noise_models.base import NoiseModel
@@ -13,9 +15,10 @@ from src.task import IntArray, Split
 
 
 class FromFile(NoiseModel):
-    """One label (a class number, 0 to C-1) for each of the data set's training examples, in the data set's own order.
+    """One label (a class number, 0 to C-1) for each example of the data set or of its official training part, in its order.
 
-    `path`: a .npy file (relative to where the command is typed), or text with one label a line. The right labels stay sealed and measure the realised matrix.
+    `path`: a .npy file (relative to where the command is typed), or text with one label a line. Only labels of training and
+    validation examples are read. The right labels stay sealed and measure the realised matrix.
     """
 
     def __init__(self, *, path: str = "labels.npy") -> None:
@@ -26,35 +29,36 @@ class FromFile(NoiseModel):
 
     def corrupt(self, split: Split, num_classes: int, rng: np.random.Generator) -> IntArray:
         labels = self._read()
-        if split.rows.max(initial=-1) >= len(labels) or len(labels) > len(split.inputs):
-            needed = split.rows.max(initial=-1) + 1
+        sizes = dict.fromkeys(size for size in (split.official_train, len(split.inputs)) if size is not None)
+        if len(labels) not in sizes:
+            needed = " (its official training part) or ".join(map(str, sizes))
             raise UserError(
-                f"{self.path}: {len(labels)} labels, but the training examples are among the first {needed} or more of the "
-                f"data set's {len(split.inputs)}; one label for each is needed, in the data set's order"
+                f"{self.path}: {len(labels)} labels, but the data set has {needed} examples; one label for each is needed, "
+                "in the data set's order"
             )
         observed = labels[split.rows]
-        wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
-        wrong = wrong[np.isin(wrong, split.rows)]
+        wrong = np.flatnonzero(~np.isin(observed, np.arange(num_classes)))
         if len(wrong):
             raise UserError(
-                f"{self.path}: label {labels[wrong[0]]} in row {wrong[0]}; 0 to {num_classes - 1} are possible"
+                f"{self.path}: label {observed[wrong[0]]:.12g} in row {split.rows[wrong[0]]}; whole numbers from 0 to "
+                f"{num_classes - 1} are possible"
             )
-        return observed
+        return observed.astype(np.int64)
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest() if self.path.is_file() else ""
 
-    def _read(self) -> IntArray:
+    def _read(self) -> npt.NDArray[Any]:
+        """The numbers as they stand in the file, (n,)."""
         try:
-            values = (
-                np.load(self.path, allow_pickle=False) if self.path.suffix == ".npy" else np.loadtxt(self.path, ndmin=1)
-            )
+            if self.path.suffix == ".npy":
+                values = np.load(self.path, allow_pickle=False)
+            else:
+                values = np.array(self.path.read_text().strip().splitlines(), dtype=np.float64)
         except FileNotFoundError:
             raise UserError(f"{self.path}: no such file (noise_model.path)") from None
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"{self.path}: not a file of labels ({str(error).splitlines()[0]})") from None
-        if values.ndim != 1 or values.dtype.kind not in "iuf" or (values != np.floor(values)).any():
-            raise UserError(
-                f"{self.path}: one whole number for each example is needed, not {values.dtype} {values.shape}"
-            )
-        return values.astype(np.int64)
+        if values.ndim != 1 or values.dtype.kind not in "iuf":
+            raise UserError(f"{self.path}: one number for each example is needed, not {values.dtype} {values.shape}")
+        return values

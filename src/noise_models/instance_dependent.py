@@ -12,14 +12,18 @@ from src.seeding import numpy_stream
 from src.task import FloatArray, IntArray, Split
 
 CHUNK = 4096
+STEEPEST = 100
+"""Largest spread, in distances of the rate from 0 or 1, for which truncnorm's mean is exact enough to solve for."""
 
 
 class InstanceDependent(NoiseModel):
     """An example x of class y is mislabelled with its own probability q, as a class that its features suggest.
 
-    q ~ N(rate, spread²), cut to [0, 1]; the wrong class is drawn from softmax(W_y x) without y, where the entries of
-    the (C, d) matrix W_y are standard normal and x is scaled to length 1 (after Xia 2020, algorithm 2). W depends on
-    `pattern` alone, so that training, validation and every seed share one mechanism.
+    q is normal with standard deviation `spread`, cut to [0, 1], and has the mean `rate`; the wrong class is drawn from
+    softmax(sharpness · W_y x) without y, where the entries of the (C, d) matrix W_y are standard normal (after Xia 2020,
+    Part-dependent label noise, algorithm 2). Unlike there, `rate` is the mean after the cut, not before; x is scaled to
+    length 1, which `sharpness` makes up for; and W depends on `pattern` alone, so that training, validation and every
+    seed share one mechanism.
     """
 
     def __init__(
@@ -30,6 +34,11 @@ class InstanceDependent(NoiseModel):
         pattern: NonNegativeInt = 0,
         sharpness: NonNegativeFloat = 3.0,
     ) -> None:
+        room = min(rate, 1 - rate)
+        if 0 < room * STEEPEST < spread:
+            raise ValueError(
+                f"rate={rate} with spread={spread}: so near to 0 or 1 give a spread of at most {room * STEEPEST:.3g}"
+            )
         self.rate, self.spread, self.pattern, self.sharpness = rate, spread, pattern, sharpness
 
     def transition(self, num_classes: int) -> None:
@@ -64,8 +73,27 @@ class InstanceDependent(NoiseModel):
         return observed
 
     def _rates(self, n: int, rng: np.random.Generator) -> FloatArray:
-        """Each example's probability of a wrong label: normal, redrawn until it lies in [0, 1]."""
-        rates = rng.normal(self.rate, self.spread, n)
-        while (outside := (rates < 0) | (rates > 1)).any():
-            rates[outside] = rng.normal(self.rate, self.spread, int(outside.sum()))
-        return rates
+        """Each example's probability of a wrong label, (n,)."""
+        from scipy.stats import truncnorm
+
+        if not self.spread or self.rate in (0, 1):
+            return np.full(n, self.rate)
+        cut = unit_normal(truncated_centre(self.rate, self.spread), self.spread)
+        return np.asarray(truncnorm.rvs(**cut, size=n, random_state=rng))
+
+
+def truncated_centre(mean: float, spread: float) -> float:
+    """Where a normal distribution of this spread must be centred so that its part in [0, 1] has the mean."""
+    from scipy.optimize import brentq
+    from scipy.stats import truncnorm
+
+    def excess(centre: float) -> float:
+        return float(truncnorm.stats(**unit_normal(centre, spread), moments="m")) - mean
+
+    # far outside of [0, 1] the part is nearly exponential: its mean is at most spread² / distance from the nearer end
+    return float(brentq(excess, -2 * spread**2 / mean, 1 + 2 * spread**2 / (1 - mean)))
+
+
+def unit_normal(centre: float, spread: float) -> dict[str, float]:
+    """truncnorm's parameters of a normal distribution cut to [0, 1]."""
+    return {"a": -centre / spread, "b": (1 - centre) / spread, "loc": centre, "scale": spread}

@@ -23,8 +23,8 @@ def realised(clean: IntArray, observed: IntArray, num_classes: int) -> tuple[Tra
 def corrupt(labels: IntArray, matrix: TransitionMatrix, sampling: str, rng: np.random.Generator) -> IntArray:
     """Observed labels drawn from T's columns.
 
-    `iid`: every label on its own. `exact`: the counts of each column are the expected ones (largest remainder), and
-    only who is flipped is random.
+    `iid`: every label on its own. `exact`: the counts of each column are the expected ones (largest remainder, ties
+    at random), and only who is flipped is random.
     """
     observed = labels.copy()
     for true in np.unique(labels):
@@ -33,14 +33,16 @@ def corrupt(labels: IntArray, matrix: TransitionMatrix, sampling: str, rng: np.r
         if sampling == "iid":
             observed[members] = rng.choice(len(matrix), size=len(members), p=column)
         else:
-            observed[rng.permutation(members)] = np.repeat(np.arange(len(matrix)), _apportion(column, len(members)))
+            counts = _apportion(column, len(members), rng)
+            observed[rng.permutation(members)] = np.repeat(np.arange(len(matrix)), counts)
     return observed
 
 
-def _apportion(shares: FloatArray, total: int) -> IntArray:
-    """Integers that sum to the total, nearest to shares · total (largest remainder)."""
+def _apportion(shares: FloatArray, total: int, rng: np.random.Generator) -> IntArray:
+    """Integers that sum to the total, nearest to shares · total (largest remainder, ties at random)."""
     exact = shares * total
     whole = np.floor(exact + 1e-9).astype(np.int64)
     left = total - int(whole.sum())
-    whole[np.argsort(whole - exact, kind="stable")[:left]] += 1
+    remainders = np.round(exact - whole, 9)  # those that differ by rounding are ties
+    whole[np.lexsort((rng.random(len(whole)), -remainders))[:left]] += 1
     return whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,48 +44,19 @@ class LBFGS(Optimizer):
         self.iterations = 0
         """Iterations of the last step."""
         self.converged = False
-        """Whether the last step ended because the gradient vanished."""
+        """Whether no component of the gradient exceeded the tolerance at the end of the last step."""
+        self.stalled = False
+        """Whether the last step ended above the tolerance because the loss, in its precision, falls no further."""
         super().__init__(params, {"weight_decay": weight_decay, "l1": l1})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """Minimise; `closure` clears the gradients, computes them anew and returns the mean loss."""
-        from scipy.optimize import minimize
+        from scipy.optimize import Bounds, minimize
 
         parameters = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
-        penalised = np.concatenate([np.full(p.numel(), p.ndim > 1) for p in parameters])
-        halves = int(penalised.sum()) if self.l1 else 0
-
-        def values(x: FloatArray) -> FloatArray:
-            w = x[: len(penalised)].copy()
-            if halves:
-                w[penalised] -= x[len(penalised) :]
-            return w
-
-        def objective(x: FloatArray) -> tuple[float, FloatArray]:
-            w = values(x)
-            _assign(parameters, w)
-            with torch.enable_grad():
-                loss = float(torch.as_tensor(closure()).detach())
-            gradient = _flat([p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters])
-            inner = w * penalised
-            loss += 0.5 * self.weight_decay * float(inner @ inner)
-            gradient += self.weight_decay * inner
-            if not halves:
-                return loss, gradient
-            second = self.l1 - gradient[penalised]
-            gradient[penalised] += self.l1
-            return loss + self.l1 * float(
-                x[: len(penalised)][penalised].sum() + x[len(penalised) :].sum()
-            ), np.concatenate([gradient, second])
-
-        start = _flat(parameters)
-        bounds = None
-        if halves:
-            both = start[penalised]
-            start[penalised] = np.maximum(both, 0)
-            start = np.concatenate([start, np.maximum(-both, 0)])
-            bounds = [(0, None) if p else (None, None) for p in penalised] + [(0, None)] * halves
+        objective = _Objective(parameters, closure, self.weight_decay, self.l1)
+        lower = objective.lower()
         options = {
             "maxiter": self.max_iter,
             "maxcor": self.history,
@@ -93,17 +64,66 @@ class LBFGS(Optimizer):
             "ftol": 0.0,
             "maxfun": 10 * self.max_iter,
         }
-        found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        _assign(parameters, values(found.x))
-        self.iterations, self.converged = int(found.nit), found.status == 0
+        found = minimize(
+            objective, objective.start(), jac=True, method="L-BFGS-B", bounds=Bounds(lower, np.inf), options=options
+        )
+        _assign(parameters, objective.values(found.x))
+        projected = found.x - np.maximum(found.x - found.jac, lower)
+        self.iterations = int(found.nit)
+        self.converged = bool(np.abs(projected).max() <= self.tolerance)
+        self.stalled = found.status == 0 and not self.converged
         return found.fun
+
+
+class _Objective:
+    """The penalised loss, and its gradient, of one flat vector: the parameters, or with l1 > 0 U in W's place, then V."""
+
+    def __init__(
+        self, parameters: list[nn.Parameter], closure: Callable[[], Any], weight_decay: float, l1: float
+    ) -> None:
+        self.parameters, self.closure, self.weight_decay, self.l1 = parameters, closure, weight_decay, l1
+        self.penalised = np.concatenate([np.full(p.numel(), p.ndim > 1) for p in parameters])
+
+    def start(self) -> FloatArray:
+        w = _flat(self.parameters)
+        return self._doubled(np.where(self.penalised, np.maximum(w, 0), w), np.maximum(-w, 0)) if self.l1 else w
+
+    def lower(self) -> FloatArray:
+        """Below which no entry may go."""
+        free = np.full(len(self.penalised), -np.inf)
+        return self._doubled(np.where(self.penalised, 0, free), np.zeros(len(free))) if self.l1 else free
+
+    def values(self, x: FloatArray) -> FloatArray:
+        """The parameters that x stands for."""
+        w = x[: len(self.penalised)].copy()
+        if self.l1:
+            w[self.penalised] -= x[len(w) :]
+        return w
+
+    def __call__(self, x: FloatArray) -> tuple[float, FloatArray]:
+        w = self.values(x)
+        _assign(self.parameters, w)
+        with torch.enable_grad():
+            loss = float(torch.as_tensor(self.closure()).detach())
+        gradient = _flat([p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters])
+        inner = w * self.penalised
+        loss += 0.5 * self.weight_decay * float(inner @ inner)
+        gradient += self.weight_decay * inner
+        if not self.l1:
+            return loss, gradient
+        size = float(x[: len(w)][self.penalised].sum() + x[len(w) :].sum())
+        return loss + self.l1 * size, self._doubled(gradient + self.l1 * self.penalised, self.l1 - gradient)
+
+    def _doubled(self, first: FloatArray, second: FloatArray) -> FloatArray:
+        """The first, then what the second has for penalised parameters."""
+        return np.concatenate([first, second[self.penalised]])
 
 
 def _flat(tensors: list[Any]) -> FloatArray:
     return torch.cat([t.detach().reshape(-1).double().cpu() for t in tensors]).numpy()
 
 
-def _assign(parameters: list[Tensor], values: FloatArray) -> None:
+def _assign(parameters: Sequence[Tensor], values: FloatArray) -> None:
     pieces = torch.from_numpy(values).split([p.numel() for p in parameters])
     for parameter, piece in zip(parameters, pieces, strict=True):
         parameter.copy_(piece.view_as(parameter))

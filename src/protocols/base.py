@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from src.component import Component
 from src.task import Splits
 
@@ -13,9 +15,16 @@ class Protocol(Component):
     comparisons are paired.
     """
 
+    clean: bool = False
+    """Whether its runs learn from the clean test split, which no noise model reaches."""
+
     def data_seed(self, seed: int) -> int:
         """The seed of the data set's split and of its wrong labels, for a run's own seed."""
         raise NotImplementedError
+
+    def gap(self, seeds: Sequence[int]) -> str | None:
+        """A sentence on what a study of these seeds leaves out, if anything."""
+        return None
 
     def apply(self, splits: Splits, seed: int) -> Splits:
         """The splits of one run. Raises UserError for splits that cannot be so divided."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -32,9 +33,19 @@ class KFold(Protocol):
         split_seed: NonNegativeInt = 0,
     ) -> None:
         self.folds, self.pool, self.val_fraction, self.split_seed = folds, pool, val_fraction, split_seed
+        self.clean = pool == "test"
 
     def data_seed(self, seed: int) -> int:
         return self.split_seed
+
+    def gap(self, seeds: Sequence[int]) -> str | None:
+        shuffles = len({seed // self.folds for seed in seeds})
+        if len(seeds) == shuffles * self.folds:
+            return None
+        cut = f"{self.folds} folds" if shuffles == 1 else f"{shuffles} × {self.folds} folds"
+        return (
+            f"protocol=kfold: the seeds judge {len(seeds)} of {cut}; hydra.sweeper.seeds={self.folds} judges each once"
+        )
 
     def apply(self, splits: Splits, seed: int) -> Splits:
         from sklearn.model_selection import StratifiedKFold, train_test_split

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from src.errors import UserError
 from src.seeding import stream_seed
 from src.strategies.trees import Vote
 from src.task import FloatArray, IntArray
@@ -66,7 +67,15 @@ def adaboost(data: Examples, how: Growth) -> Iterator[list[Vote]]:
         DecisionTreeClassifier(max_depth=how.depth),
         n_estimators=how.rounds, learning_rate=how.learning_rate, random_state=how.random_state(),
     )  # fmt: skip
-    boosted.fit(data.x, data.y, sample_weight=data.weight)
+    try:
+        boosted.fit(data.x, data.y, sample_weight=data.weight)
+    except ValueError as error:
+        if "worse than random" not in str(error):
+            raise
+        raise UserError(
+            "strategy.kind=adaboost: the first tree is no better than chance on the training labels, and nothing can be built "
+            "on it; try strategy.kind=bagging, or a larger strategy.max_depth"
+        ) from None
     others = data.classes - 1
     for tree, weight in zip(boosted.estimators_, boosted.estimator_weights_, strict=False):
         chosen = tree.classes_[tree.tree_.value[:, 0, :].argmax(axis=1)]

@@ -39,7 +39,7 @@ def sweep(given: dict[str, Any], arguments: list[str], composer: Any) -> int:
         with _console():
             question = understand(given, arguments, composer)
             configurations = _configurations(question, composer)
-            plan.validate(configurations)
+            _tell_gap(question, plan.validate(configurations))
             if question.options.plan:
                 _print_plan(question, configurations, composer)
                 return 0
@@ -68,6 +68,13 @@ def _console() -> Iterator[None]:
 def _configurations(question: Question, composer: Any) -> plan.Configurations:
     is_group = functools.cache(lambda key: bool(composer.options(key)))
     return plan.Configurations(question.space, question.fixed, composer.compose, is_group)
+
+
+def _tell_gap(question: Question, parts: dict[str, Any]) -> None:
+    """Say if the protocol has parts that none of the seeds judges; one that varies is not looked at."""
+    gap = parts["protocol"].gap(question.seeds)
+    if gap and not any(key.split(".")[0] == "protocol" for key in question.space.keys):
+        log.warning("%s", gap)
 
 
 def _foretell(question: Question, composer: Any) -> None:

@@ -81,7 +81,7 @@ class Options(Component):
         study: str | None = None,
         studies_root: str = "studies",
         space: dict[Any, Any],
-        seeds: list[NonNegativeInt] | None = None,
+        seeds: list[NonNegativeInt] | PositiveInt | None = None,
         baseline: bool | dict[str, Any] = False,
         objectives: dict[str, Direction],
         constraints: list[str],
@@ -102,6 +102,7 @@ class Options(Component):
     ) -> None:
         if study is not None and (not study or set(study) & set("/\\\0") or study.startswith(".")):
             raise ValueError(f"study={study!r}: it names a folder, so it must not be empty, start with '.' or hold '/'")
+        seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
         if seeds is not None and (not seeds or len(set(seeds)) < len(seeds)):
             raise ValueError(f"seeds={seeds}: give each seed once")
         if not STORAGES.fullmatch(storage):

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from src import provenance, runs
-from src.config import Checker
+from src.config import Checker, plain
 from src.errors import UserError
 from src.studies.space import Point, Space
 
@@ -54,7 +53,7 @@ class Configurations:
 
     def of(self, overrides: list[str]) -> dict[str, Any]:
         """The plain configuration that these overrides give."""
-        return self._plain(self.compose([*self.fixed, *overrides])[0])
+        return plain(self.compose([*self.fixed, *overrides])[0])
 
     def _compose(self, chosen: tuple[str, ...]) -> _Composed:
         config, _ = self.compose([*self.fixed, *chosen])
@@ -66,14 +65,7 @@ class Configurations:
                 links[key] = simple[1]
             elif "${." in text or ("${" in text and any(name in text for name in varied)):
                 tangled = True
-        return _Composed(self._plain(config), links, tangled)
-
-    def _plain(self, config: DictConfig) -> dict[str, Any]:
-        try:
-            plain: Any = OmegaConf.to_container(config, resolve=True)
-        except OmegaConfBaseException as error:
-            raise ValueError(f"{str(error).splitlines()[0]} (key '{error.full_key}')") from None
-        return plain
+        return _Composed(plain(config), links, tangled)
 
     def _scalars(self, point: Point) -> Iterator[tuple[str, Any]]:
         for dimension in self.space.active(point):
@@ -128,22 +120,24 @@ def _with(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def validate(configurations: Configurations) -> None:
-    """Raises UserError naming every mistake in any combination, with examples; nothing has run then."""
+def validate(configurations: Configurations) -> dict[str, Any]:
+    """The parts of one combination, if all are right. Raises UserError naming every mistake in any, with examples."""
     space, checker = configurations.space, Checker()
     problems: dict[str, list[str]] = {}
+    parts: dict[str, Any] = {}
     checked = 0
     for point in space.points() if space.size() <= MOST else _one_by_one(space):
         checked += 1
         try:
             config = configurations.at(point)
-            found = checker.parts(config)[1]
+            parts, found = checker.parts(config)
         except ValueError as error:
             found = [str(error)]
         for problem in found:
             problems.setdefault(problem, []).append(" ".join(space.overrides(point)))
     if problems:
         raise UserError("\n".join(_sentence(problem, where, checked) for problem, where in problems.items()))
+    return parts
 
 
 def _sentence(problem: str, where: list[str], checked: int) -> str:

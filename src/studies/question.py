@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from src import provenance
-from src.config import construct
+from src.config import construct, plain
 from src.errors import UserError
 from src.studies import space
 from src.studies.options import Budget, Direction, Options, Pruner, Sampler, epochwise, judged_by
@@ -65,7 +65,11 @@ class Question:
     def identity(self) -> dict[str, Any]:
         """What must stay the same from one command to the next, as flat keys."""
         options = self.options
-        resolved: Any = OmegaConf.to_container(self.base, resolve=True)
+        resolved: Any
+        try:
+            resolved = plain(self.base)
+        except ValueError:  # a value refers to what only a varied group brings along
+            resolved = OmegaConf.to_container(self.base, resolve=False)
         config = {
             f"config.{key}": value
             for key, value in provenance.identity(resolved, "", provenance.code_hash(self.base.code)).items()

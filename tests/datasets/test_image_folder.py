@@ -14,6 +14,7 @@ def test_colours_tell_the_class_folder(tmp_path):
     make_images(tmp_path)
     found = ImageFolder(image_size=16).splits(tmp_path, tmp_path / "c", 0)
     assert found.class_names == ("cat", "dog")
+    assert found.train.official_train is None
     x = found.test.inputs.fetch(torch.from_numpy(found.test.rows), CPU)
     assert x.shape[1:] == (3, 16, 16)
     assert np.array_equal((x[:, 0, 0, 0] > 0.2).numpy(), found.test.labels == 1)
@@ -25,9 +26,11 @@ def test_given_parts_are_kept_and_validation_is_taken_from_training(tmp_path):
     found = ImageFolder(val_fraction=0.2).splits(tmp_path, tmp_path / "c", 0)
     assert (len(found.train), len(found.val), len(found.test)) == (16, 4, 20)
     assert all(name.startswith("test/") for name in found.test.keys["file"])
+    assert (found.train.official_train, len(found.train.inputs)) == (20, 40)
     make_images(tmp_path, parts=("train", "val", "test"), per_class=5, folder="three")
     three = ImageFolder(path="three").splits(tmp_path, tmp_path / "c", 0)
     assert all(name.startswith("val/") for name in three.val.keys["file"])
+    assert three.train.official_train == 20, "validation pictures get observed labels too"
 
 
 def test_a_folder_is_scored_without_classes(tmp_path):

@@ -26,6 +26,9 @@ def test_chosen_classes_are_renumbered_in_training_and_test(tmp_path):
     make_idx(tmp_path, "MNIST")
     found = splits(tmp_path, classes=[9, 4])
     assert found.class_names == ("9", "4")
+    assert found.train.official_train == found.val.official_train == 200, (
+        "whatever the classes: rows count all pictures"
+    )
     x = found.test.inputs.fetch(torch.from_numpy(found.test.rows), CPU)[:, 0, 0, 0] * 255
     assert set(x.round().int().tolist()) == {180, 80}
     assert np.array_equal(found.test.labels == 0, x.round().numpy() == 180)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,18 +19,35 @@ def test_labels_go_by_the_row_of_the_data_set(tmp_path, name):
     assert FromFile(path=str(tmp_path / name)).corrupt(part, 3, RNG).tolist() == [1, 2, 0]
 
 
-def test_rows_beyond_the_training_examples_need_no_label(tmp_path):
-    """An official test set lies behind; its labels are none of the annotators' business."""
-    np.save(tmp_path / "a.npy", np.array([2, 1, 0, 0]))
-    assert FromFile(path=str(tmp_path / "a.npy")).corrupt(SPLIT.select(np.arange(4)), 3, RNG).tolist() == [2, 1, 0, 0]
+def test_the_official_test_part_needs_no_label(tmp_path):
+    """It lies behind the training part; its labels are none of the annotators' business."""
+    official = replace(SPLIT, official_train=4).select(np.array([3, 0]))
+    noise = FromFile(path=str(tmp_path / "a.npy"))
+    for labels in ([2, 1, 0, 0], [2, 1, 0, 0, 9, -1]):
+        np.save(tmp_path / "a.npy", np.array(labels))
+        assert noise.corrupt(official, 3, RNG).tolist() == [0, 2]
+    for labels in ([2, 1, 0], [2, 1, 0, 0, 0]):
+        np.save(tmp_path / "a.npy", np.array(labels))
+        sentence = rf"{len(labels)} labels, but the data set has 4 \(its official training part\) or 6 examples"
+        with pytest.raises(UserError, match=sentence):
+            noise.corrupt(official, 3, RNG)
 
 
+def test_a_file_one_short_is_refused_though_the_last_example_is_not_for_training(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(5))
+    with pytest.raises(UserError, match="5 labels, but the data set has 6 examples"):
+        FromFile(path=str(tmp_path / "a.npy")).corrupt(SPLIT.select(np.array([0, 3])), 3, RNG)
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("content", "sentence"), [
-    (np.zeros(5), "5 labels, but the training examples are among the first 6"),
-    (np.zeros(7), "7 labels, but the training examples are among the first 6"),
-    (np.array([0, 1, 3, 0, 0, 0]), "label 3 in row 2; 0 to 2 are possible"),
-    (np.array([0, 1, 0.5, 0, 0, 0]), "one whole number for each example"),
-    (np.zeros((6, 2)), r"one whole number for each example is needed, not float64 \(6, 2\)"),
+    (np.zeros(7), "7 labels, but the data set has 6 examples"),
+    (np.array([0, 1, 3, 0, 0, 0]), "label 3 in row 2; whole numbers from 0 to 2 are possible"),
+    (np.array([0, 1, 0.5, 0, 0, 0]), "label 0.5 in row 2; whole numbers"),
+    (np.array([0, np.inf, 0, 0, 0, 0]), "label inf in row 1; whole numbers"),
+    (np.array([0, 0, 0, 0, 0, np.nan]), "label nan in row 5; whole numbers"),
+    (np.array([1e300, 0, 0, 0, 0, 0]), r"label 1e\+300 in row 0; whole numbers"),
+    (np.zeros((6, 2)), r"one number for each example is needed, not float64 \(6, 2\)"),
 ])  # fmt: skip
 def test_a_wrong_file_is_a_sentence(tmp_path, content, sentence):
     np.save(tmp_path / "a.npy", content)
@@ -36,12 +55,18 @@ def test_a_wrong_file_is_a_sentence(tmp_path, content, sentence):
         FromFile(path=str(tmp_path / "a.npy")).corrupt(SPLIT, 3, RNG)
 
 
+@pytest.mark.filterwarnings("error")
 def test_no_file_and_no_numbers(tmp_path):
     with pytest.raises(UserError, match=r"no such file \(noise_model\.path\)"):
         FromFile(path=str(tmp_path / "b.npy")).corrupt(SPLIT, 3, RNG)
-    (tmp_path / "c.txt").write_text("cat\ndog\n")
-    with pytest.raises(UserError, match="not a file of labels"):
-        FromFile(path=str(tmp_path / "c.txt")).corrupt(SPLIT, 3, RNG)
+    for content, sentence in (
+        ("cat\ndog\n", "not a file of labels"),
+        ("0 1\n", "not a file of labels"),
+        ("", "0 labels"),
+    ):
+        (tmp_path / "c.txt").write_text(content)
+        with pytest.raises(UserError, match=sentence):
+            FromFile(path=str(tmp_path / "c.txt")).corrupt(SPLIT, 3, RNG)
 
 
 def test_another_file_is_another_run(tmp_path):

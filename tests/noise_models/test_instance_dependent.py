@@ -1,23 +1,46 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import truncnorm
+from scipy.stats import kstest, truncnorm
 
-from src.noise_models.instance_dependent import InstanceDependent
+from src.noise_models.instance_dependent import InstanceDependent, truncated_centre
 from tests.noise_models.splits import split_of
 
 LABELS = np.repeat([0, 1, 2], 4000)
 SPLIT = split_of(LABELS)
 
 
-@pytest.mark.parametrize(("rate", "spread"), [(0.4, 0.1), (0.05, 0.1), (0.2, 0.0)])
-def test_the_rate_is_that_of_the_truncated_normal(rate, spread):
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("rate", "spread"), [
+    (0.4, 0.1), (0.05, 0.1), (0.95, 0.3), (0.2, 0.0), (0.3, 20.0), (0.0, 0.1), (1.0, 0.3),
+])  # fmt: skip
+def test_the_rate_is_the_share_of_wrong_labels(rate, spread):
     observed = InstanceDependent(rate=rate, spread=spread).corrupt(SPLIT, 3, np.random.default_rng(0))
-    expected = truncnorm((0 - rate) / spread, (1 - rate) / spread, rate, spread).mean() if spread else rate
-    assert np.mean(observed != LABELS) == pytest.approx(expected, abs=5 * np.sqrt(0.25 / len(LABELS)))
+    assert np.mean(observed != LABELS) == pytest.approx(rate, abs=4 * np.sqrt(rate * (1 - rate) / len(LABELS)))
 
 
-def wrong_class_by_side(noise, seed=0):
+def test_each_example_has_its_own_probability_that_of_a_truncated_normal():
+    rates = InstanceDependent(rate=0.1, spread=0.2)._rates(50_000, np.random.default_rng(0))
+    assert 0 <= rates.min() < 0.01
+    assert rates.max() <= 1
+    centre = truncated_centre(0.1, 0.2)
+    assert centre < 0
+    assert kstest(rates, truncnorm(-centre / 0.2, (1 - centre) / 0.2, centre, 0.2).cdf).pvalue > 0.001
+    assert np.std(InstanceDependent(rate=0.5, spread=0.1)._rates(50_000, np.random.default_rng(0))) == pytest.approx(
+        0.1, abs=0.002
+    )
+
+
+def test_a_mean_that_a_spread_cannot_have_is_a_sentence():
+    with pytest.raises(
+        ValueError, match=r"rate=0\.001 with spread=0\.2: so near to 0 or 1 give a spread of at most 0\.1"
+    ):
+        InstanceDependent(rate=0.001, spread=0.2)
+    with pytest.raises(ValueError, match="so near to 0 or 1"):
+        InstanceDependent(rate=0.999, spread=1000.0)
+
+
+def wrong_class_by_side(noise, seed=3):
     """How often class 0 is taken for class 1 rather than 2, where one fixed direction of the features is high and low."""
     observed = noise.corrupt(SPLIT, 3, np.random.default_rng(seed))
     x = SPLIT.inputs.fetch(torch.arange(len(LABELS)), "cpu").numpy()

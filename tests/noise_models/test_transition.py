@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from src.errors import UserError
 from src.noise_models.sampling import realised
 from src.noise_models.transition import Transition
+from src.noise_models.uniform import Uniform
 from src.transition_matrix import TransitionMatrix
 from tests.noise_models.splits import split_of
 
@@ -34,6 +35,16 @@ def test_exact_sampling_is_within_one_of_the_expectation(num_classes, seed, n):
     noise = Transition(matrix=matrix.columns.tolist(), sampling="exact")
     observed = noise.corrupt(split_of(np.zeros(n, dtype=np.int64)), num_classes, rng)
     assert (np.abs(np.bincount(observed, minlength=num_classes) - n * matrix.columns[:, 0]) < 1 + 1e-6).all()
+
+
+def test_exact_sampling_of_small_classes_prefers_no_class():
+    """Of 3 examples 1.8 stay, and each other class is due 0.4: a tie of three for one label."""
+    labels = np.repeat(np.arange(4), 3)
+    noise, split = Uniform(rate=0.4, sampling="exact"), split_of(labels)
+    drawn = [noise.corrupt(split, 4, np.random.default_rng(seed)) for seed in range(400)]
+    assert np.array_equal(noise.corrupt(split, 4, np.random.default_rng(7)), drawn[7])
+    shares = np.mean([np.bincount(observed, minlength=4) for observed in drawn], axis=0) / len(labels)
+    assert np.allclose(shares, 1 / 4, atol=0.02)
 
 
 def test_realised_is_oriented_like_the_stated_matrix():
@@ -70,6 +81,24 @@ def test_a_wrong_matrix_is_refused_in_a_sentence(bad, why):
 def test_a_singular_matrix_has_no_inverse():
     with pytest.raises(ValueError, match="singular"):
         TransitionMatrix([[0.5, 0.5], [0.5, 0.5]]).inverse()
+
+
+@pytest.mark.parametrize(("prior", "why"), [
+    ([0.5, 0.5], r"one number for each of the 3 classes, not the shape \(2,\)"),
+    ([[0.5, 0.3, 0.2]], r"not the shape \(1, 3\)"),
+    (0.5, r"not the shape \(\)"),
+    ([0.5, 0.7, -0.2], "at least 0"),
+    ([0.0, 0.0, 0.0], "not all of them 0"),
+    ([0.5, float("nan"), 0.5], "finite"),
+    ([1.0, float("inf"), 0.5], "finite"),
+])  # fmt: skip
+def test_a_wrong_prior_is_refused_in_a_sentence(prior, why):
+    with pytest.raises(ValueError, match=why):
+        TransitionMatrix(T).posterior(prior)
+
+
+def test_a_prior_need_not_be_normalised():
+    assert np.allclose(TransitionMatrix(T).posterior([5, 3, 2]), TransitionMatrix(T).posterior([0.5, 0.3, 0.2]))
 
 
 def test_the_number_of_classes_must_fit():

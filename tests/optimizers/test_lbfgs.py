@@ -44,8 +44,25 @@ def test_l1_is_scikit_learns_and_its_zeros_are_exact():
 
 
 def test_it_says_when_it_has_converged():
-    assert fitted(tolerance=1e-4)[1].converged
-    assert not fitted(max_iter=2)[1].converged
+    done, unfinished = fitted(tolerance=1e-4)[1], fitted(max_iter=2)[1]
+    assert done.converged
+    assert not unfinished.converged
+    assert not done.stalled | unfinished.stalled
+    assert fitted(tolerance=1e-4, l1=0.02)[1].converged, "at a bound the gradient may point outwards"
+
+
+def test_a_loss_that_falls_no_further_has_not_converged():
+    """SciPy then ends with status 0, as it does for a small gradient."""
+    parameter = torch.nn.Parameter(torch.full((3,), 10.0))
+    optimizer = LBFGS([parameter])
+
+    def closure():
+        parameter.grad = parameter.detach().clone()
+        return 1e18  # beside which ½ x² is nothing
+
+    optimizer.step(closure)
+    assert not optimizer.converged
+    assert optimizer.stalled
 
 
 @pytest.mark.parametrize("options", [{"l1": -1.0}, {"weight_decay": float("nan")}, {"max_iter": 0}, {"history": 0}])

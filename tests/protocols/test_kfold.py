@@ -38,3 +38,26 @@ def test_on_the_training_split_the_labels_learned_from_are_the_wrong_ones():
 def test_too_few_examples_are_a_sentence():
     with pytest.raises(UserError, match=r"30 examples of class 'a' in the test split; 20 folds need 40"):
         KFold(pool="test", folds=20).apply(splits_of(), 0)
+
+
+@pytest.mark.parametrize(("folds", "seeds", "sentence"), [
+    (5, range(5), None), (5, range(10), None), (3, [5, 3, 4], None),
+    (10, range(5), "judge 5 of 10 folds; hydra.sweeper.seeds=10 "), (5, [0, 5], r"judge 2 of 2 × 5 folds"),
+])  # fmt: skip
+def test_folds_that_no_seed_judges_are_told(folds, seeds, sentence):
+    told = KFold(folds=folds).gap(list(seeds))
+    assert told is None if sentence is None else sentence in told
+
+
+def test_a_command_runs_as_many_seeds_as_there_are_folds_unless_it_says_otherwise(command, tmp_path):
+    def planned(*given):
+        fixed = ["dataset=digits", "model=mlr", "protocol=kfold", f"runs_root={tmp_path}", "hydra.sweeper.plan=true"]
+        done = command("src.run", *fixed, *given)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "1 configuration × 10 seeds" in (whole := planned("protocol.folds=10"))
+    assert "judge" not in whole
+    some = planned("protocol.folds=10", "hydra.sweeper.seeds=[0,1,2,3]")
+    assert "× 4 seeds" in some
+    assert "the seeds judge 4 of 10 folds" in some

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from src.errors import UserError
 from src.strategies.backward import Backward
 from src.transition_matrix import TransitionMatrix
-from tests.strategies.linear import TASK, T, X, Y, criterion, loss, model_of, ready
+from tests.strategies.linear import T, X, Y, criterion, loss, model_of, ready
 
 
 def test_without_noise_it_is_cross_entropy():
@@ -85,4 +85,3 @@ def test_a_bad_condition_is_warned_of_and_a_singular_matrix_refused(caplog):
     assert f"condition number {np.linalg.cond(nearly.columns):.0f}" in caplog.text
     with pytest.raises(UserError, match=r"singular.*strategy=forward needs no inverse"):
         ready(Backward(), TransitionMatrix([[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]]))
-    assert TASK.num_classes == 3

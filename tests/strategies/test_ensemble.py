@@ -7,6 +7,7 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from src.errors import UserError
 from src.evaluation.predictions import load
 from src.imbalance_strategies.class_weights import ClassWeights
 from src.strategies.boosting import Examples, Growth, adaboost, bagging, logitboost, smooth_measure, smoothboost
@@ -155,6 +156,15 @@ def test_many_trees_are_better_than_one_of_the_same_depth(kind, classes, tmp_pat
     p = fitting.scores(fitting.fitted(strategy, trainer), new)
     torch.testing.assert_close(p.sum(dim=1), torch.ones(len(p)))
     assert (p.argmax(dim=1).numpy() == truth).mean() > single + 0.03
+
+
+def test_adaboost_on_features_that_say_nothing_is_a_sentence(tmp_path):
+    y = np.arange(64, dtype=np.int64) % 2
+    trainer = fitting.trainer_on(tmp_path, fitting.split_of(np.ones((64, 3)), y), classes=2, epochs=1)
+    with pytest.raises(
+        UserError, match=r"kind=adaboost: the first tree is no better than chance .* strategy.kind=bagging"
+    ):
+        fitting.fitted(Ensemble(kind="adaboost"), trainer)
 
 
 def test_bounded_weights_and_bagging_stand_noise_better_than_newton_steps_and_adaboost(tmp_path):

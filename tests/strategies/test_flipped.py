@@ -6,7 +6,7 @@ from src.errors import UserError
 from src.strategies.corrected import simplex
 from src.strategies.flipped import Flipped, prior_behind
 from src.transition_matrix import TransitionMatrix
-from tests.strategies.linear import T, X, model_of, ready
+from tests.strategies.linear import T, X, ready
 
 T05 = TransitionMatrix([[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]])
 T06 = TransitionMatrix([[0.4, 0.3, 0.3], [0.3, 0.4, 0.3], [0.3, 0.3, 0.4]])
@@ -82,4 +82,3 @@ def test_the_projection_is_the_nearest_point_of_the_simplex():
 def test_a_singular_matrix_can_not_be_inverted():
     with pytest.raises(UserError, match=r"strategy\.decode=inverse: .*singular"):
         ready(Flipped(decode="inverse"), TransitionMatrix([[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]]))
-    assert model_of().feature_dim == 5

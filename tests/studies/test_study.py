@@ -87,6 +87,12 @@ def test_a_study_trains_every_configuration_with_every_seed(sweep, folder, tmp_p
     assert all((link / "record.json").exists() for link in links)
 
 
+def test_the_schedule_may_follow_a_rate_that_only_the_varied_optimizers_have(sweep, arguments, folder):
+    arguments.remove("optimizer=adam")  # model=mlr brings lbfgs along, which has no rate
+    assert sweep(space={"optimizer": "adam,sgd"}) == 0
+    assert set(results(folder)) == {"optimizer=adam", "optimizer=sgd"}
+
+
 def test_optuna_holds_the_same(sweep, folder):
     sweep()
     study = optuna.load_study(study_name=None, storage=f"sqlite:///{folder / 'optuna.db'}")
@@ -346,6 +352,7 @@ def test_an_unreachable_storage_is_a_sentence_without_the_password(sweep, capsys
         ({"sampler": {"name": "tpee"}}, [], "hydra.sweeper.sampler.name=tpee"),
         ({"constraints": ["val/ece < 1"]}, [], "write e.g. 'val/ece <= 0.1'"),
         ({"seeds": [0, 0]}, [], "give each seed once"),
+        ({"seeds": 0}, [], "hydra.sweeper.seeds=0"),
         ({"workers": 0}, [], "hydra.sweeper.workers"),
         ({"pruner": {"name": "wilcoxon"}, "seeds": [0, 1]}, [], "at least 5"),
     ],
