@@ -21,7 +21,7 @@ from src.errors import UserError
 from src.reproduce import label_noise_figures as figures
 from src.reproduce import label_noise_tables as tables
 from src.reproduce.label_noise_tables import Accuracies
-from src.reproduce.sweeps import SWEEPS, Configuration, Places, configurations, sweep, write_sweep
+from src.reproduce.sweeps import SWEEPS, Configuration, Places, conditions, configurations, sweep, write_sweep
 from src.reproduce.tables import Row, markdown, write
 from src.reproduce.tuning import Tuned, space, tuned
 
@@ -79,7 +79,7 @@ LEVELS = {
         {
             LINEAR: ["hydra.sweeper.seeds=[0,1,2]", "trainer.max_steps=250", "strategy.decode=transpose,inverse"],
             UPPER: [],
-            LENET.sweep: [THREE, "noise_model=mnist06", "optimizer.lr=0.01,0.03,0.1,0.3,1.0", "trainer.epochs=2"],
+            LENET.sweep: [THREE, "noise_model=mnist06", "optimizer.lr=0.0003,0.001,0.003", "trainer.epochs=2"],
         },
         (LENET,), seeds=[0, 1, 2], epochs=4, common=("dataset.train_size=6000",),
         note="Reduced: 6,000 pictures, three repeats, two and four epochs.",
@@ -87,7 +87,7 @@ LEVELS = {
     "smoke": Level(
         {
             LINEAR: ["hydra.sweeper.seeds=[0,1]", "noise_model=mnist05", "trainer.max_steps=20", "strategy.decode=transpose"],
-            LENET.sweep: [THREE, "noise_model=mnist06", "optimizer.lr=0.03,0.1", "trainer.epochs=1"],
+            LENET.sweep: [THREE, "noise_model=mnist06", "optimizer.lr=0.001,0.003", "trainer.epochs=1"],
         },
         (LENET,), seeds=[0, 1], epochs=2, common=("dataset=digits",),
         note="On 410 handwritten digits: this shows that everything works, and nothing else.",
@@ -124,7 +124,8 @@ def reproduce(places: Places, level: Level) -> None:
         write_sweep(written, LINEAR, SHARED, sweeper={"space": shared(places, level), "baseline": False, "claims": []})
         sweep(written, SHARED, *places.overrides(), *level.common)
     for network in level.networks:
-        base, chosen = network.sweep.removesuffix(CIFAR), space(rates_of(network, places, level))
+        base = network.sweep.removesuffix(CIFAR)
+        chosen = space(rates_of(network, places, level)) | conditions(base)
         trainer = {"epochs": level.epochs, "watch": ["test"]}
         write_sweep(written, base, network.repeats, trainer=trainer, sweeper={"space": chosen, "seeds": level.seeds})
         sweep(written, network.repeats, *places.overrides(), *_common(network.sweep, level), *network.changes)

@@ -45,11 +45,22 @@ def sweep(folder: Path, name: str, *overrides: str) -> None:
         raise UserError(f"{name}: the sweep ended with exit status {code}; the same command goes on with it")
 
 
+def conditions(base: str) -> dict[str, Any]:
+    """What sweeps/base.yaml varies or fixes for some choices only."""
+    space = _question(base)["hydra"]["sweeper"]["space"]
+    return {key: given for key, given in space.items() if isinstance(given, dict)}
+
+
+def _question(base: str) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((SWEEPS / f"{base}.yaml").read_text())
+    return read
+
+
 def write_sweep(
     folder: Path, base: str, name: str, *, trainer: Mapping[str, Any] = {}, sweeper: Mapping[str, Any] = {}
 ) -> None:
     """folder/name.yaml: sweeps/base.yaml as another study, with other values in two of its sections."""
-    question: dict[str, Any] = yaml.safe_load((SWEEPS / f"{base}.yaml").read_text())
+    question = _question(base)
     question["trainer"] |= trainer
     question["hydra"]["sweeper"] |= {"study": name, **sweeper}
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import pytest
 from src.reproduce import label_noise as study
 from src.reproduce import label_noise_tables as tables
 from src.reproduce.label_noise_tables import Method
-from src.reproduce.sweeps import Configuration, write_sweep
+from src.reproduce.sweeps import Configuration, conditions, write_sweep
 from src.reproduce.tables import latex, markdown, spread
 from src.reproduce.tuning import Tuned, space, tuned
 
@@ -109,6 +109,7 @@ def test_a_written_sweep_asks_the_same_question_at_the_tuned_rates(tmp_path):
     assert written["trainer"] == {"epochs": 7, "batch_size": 252, "select": "last"}
     assert written["hydra"]["sweeper"]["study"] == "again"
     assert written["hydra"]["sweeper"]["seeds"] == [0], "what is not changed stays"
+    assert conditions("label_noise_cnn") == {"strategy=backward": {"strategy.floor": 0.0}}
 
 
 def test_wrong_arguments_are_a_sentence(capsys):
