@@ -27,7 +27,7 @@ class LBFGS(Optimizer):
         self,
         params: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
         *,
-        weight_decay: float = 0.01,
+        weight_decay: float = 0.02,
         l1: float = 0.0,
         max_iter: int = 200,
         tolerance: float = 1e-5,
