@@ -70,6 +70,7 @@ class Level:
 
 
 THREE = "strategy=erm,forward,backward"
+SHORT = ["trainer.max_steps=20", "trainer.epochs=2"]
 LEVELS = {
     "full": Level(
         {LINEAR: [], UPPER: [], ESTIMATES: [], LENET.sweep: [], CNN.sweep: [], EPOCHS: []},
@@ -86,7 +87,7 @@ LEVELS = {
     ),
     "smoke": Level(
         {
-            LINEAR: ["hydra.sweeper.seeds=[0,1]", "noise_model=mnist05", "trainer.max_steps=20", "strategy.decode=transpose"],
+            LINEAR: ["hydra.sweeper.seeds=[0,1]", "noise_model=mnist05", "strategy.decode=transpose", *SHORT],
             LENET.sweep: [THREE, "noise_model=mnist06", "optimizer.lr=0.001,0.003", "trainer.epochs=1"],
         },
         (LENET,), seeds=[0, 1], epochs=2, common=("dataset=digits",),
