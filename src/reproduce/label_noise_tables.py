@@ -32,8 +32,6 @@ STUDY_TABLE_3 = {
     ("CNN corrected", "2 epochs", "mnist05"): "0.726 (0.1993)", ("CNN corrected", "2 epochs", "mnist06"): "0.5733 (0.0976)",
     ("CNN corrected", "7 epochs", "mnist05"): "0.914 (0.0123)", ("CNN corrected", "7 epochs", "mnist06"): "0.775 (0.0295)",
     ("CNN corrected", "30 epochs", "mnist05"): "0.9029 (0.0146)", ("CNN corrected", "30 epochs", "mnist06"): "0.808 (0.0153)",
-}  # fmt: skip
-STUDY_TABLE_3 |= {
     ("MLR", "", "cifar3"): "0.353 (0.0685)", ("MLR, flipped", "", "cifar3"): "0.377 (0.0438)",
     ("rMLR", "", "cifar3"): "0.477 (0.0074)", ("rMLR, T learned", "", "cifar3"): "0.36 (0.0571)",
     ("CNN", "2 epochs", "cifar3"): "0.385 (0.0606)", ("CNN corrected", "2 epochs", "cifar3"): "0.377 (0.0259)",
