@@ -70,7 +70,7 @@ reproduce-sweeps: setup ## the first three sweeps and their reports
 	  $(MAKE) report NAME=$$name; \
 	done
 
-reproduce-label-noise: setup ## Tables 1-3 of the label-noise study (ARGS=data_root=...; QUICK=1: ten minutes, SMOKE=1: on digits)
+reproduce-label-noise: setup ## Tables 1-3 of the label-noise study (ARGS=data_root=...; QUICK=1: reduced, SMOKE=1: on digits)
 	$(BIN)/python -m src.reproduce.label_noise level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
 	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
 

@@ -5,7 +5,7 @@
 Runs its sweeps (one that is done is not repeated, one that was interrupted goes on), chooses each network's learning
 rate on validation labels as wrong as those learned from, repeats the methods at their rates, and writes the study's
 Tables 1 to 3 beside its own numbers, with figures; for three classes of CIFAR-10 too, if its files are in data_root.
-quick is reduced to about ten minutes on two cores; smoke runs on scikit-learn's digits and shows only that all works.
+quick is a reduced version of it; smoke runs on scikit-learn's digits and shows only that all works.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ def main(arguments: list[str]) -> int:
     try:
         name = given.pop("level", "full")
         if unknown := set(given) - {"data_root", "runs_root", "studies_root"}:
-            raise UserError(f"{unknown.pop()}: unknown\n{__doc__}")
+            raise UserError(f"{unknown.pop()}: unknown; give level, data_root, runs_root or studies_root")
         if name not in LEVELS:
             raise UserError(f"level={name}: give {', '.join(LEVELS)}")
         places, level = Places(**given), LEVELS[name]

@@ -114,7 +114,11 @@ def test_a_written_sweep_asks_the_same_question_at_the_tuned_rates(tmp_path):
 
 def test_wrong_arguments_are_a_sentence(capsys):
     assert study.main(["level=huge"]) == study.main(["data=here"]) == 2
-    assert "level=huge: give full, quick, smoke" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "level=huge: give full, quick, smoke",
+        "data: unknown; give level, data_root, runs_root or studies_root",
+    ]
 
 
 def tiny_cifar(root):
