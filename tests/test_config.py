@@ -30,10 +30,11 @@ def test_the_groups_are_the_folders_of_conf():
 )
 def test_every_option_of_every_group_passes_the_check(digits, path):
     needed = {
-        **dict.fromkeys(("dann", "discriminator"), "dataset=nova"),
-        **dict.fromkeys(("onecycle", "cosine", "noise_adaptation", "t_revision"), "optimizer=adam"),
+        **dict.fromkeys(("dann", "discriminator"), ("dataset=nova",)),
+        **dict.fromkeys(("onecycle", "cosine", "noise_adaptation", "t_revision"), ("optimizer=adam",)),
+        **dict.fromkeys(("reweight", "meta_weight_net", "clean_only"), ("optimizer=adam", "dataset.clean.per_class=2")),
     }
-    pair = [needed[path.stem]] if path.stem in needed else []
+    pair = needed.get(path.stem, ())
     required = (
         {"transition": ["noise_model.matrix=[[.9,.1],[.1,.9]]"]}.get(path.stem, [])
         if path.parent.name == "noise_model"
