@@ -277,7 +277,7 @@ def test_class_weights_move_the_scores_to_the_rare_class(kind, tmp_path):
 def test_the_command_leaves_a_run_that_scores_again(kind, train, command, tmp_path):
     arguments = ["dataset=digits", "dataset.classes=[0,1,2]", "model=mlr", "strategy=ensemble", f"strategy.kind={kind}",
                  "strategy.n_estimators=10"]  # fmt: skip
-    if kind in ("adaboost", "rusboost"):
+    if kind == "adaboost":
         quiet = ["trainer.num_threads=1", "tracking.enabled=false", "figures=false"]
         done = command("src.run", *arguments, *quiet, f"runs_root={tmp_path / 'runs_root'}")
         assert done.returncode == 0, done.stderr
