@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from src.models.base import Model
-from src.strategies.base import Strategy
-from src.strategies.meta_gradient import negative_log_likelihood
+from src.strategies.base import Strategy, negative_log_likelihood
 from src.task import Batch
 
 

@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from src.models.base import Model
-from src.strategies.base import Criterion
+from src.strategies.base import Criterion, negative_log_likelihood
 from src.task import Batch
 
 Named = Mapping[str, Tensor]
@@ -48,11 +48,6 @@ class MetaGradient:
                     raise
                 self.forward_mode = False
         return _double_vjp(model, batch, criterion, at, direction)
-
-
-def negative_log_likelihood(log_probs: Tensor, y: Tensor) -> Tensor:
-    """-log p of the label, (B,)."""
-    return -log_probs.gather(1, y[:, None]).squeeze(1)
 
 
 def trainable(model: Model) -> dict[str, Tensor]:

@@ -2,8 +2,8 @@
 
 import torch
 
+from src.strategies.base import negative_log_likelihood
 from src.strategies.clean_only import CleanOnly
-from src.strategies.meta_gradient import negative_log_likelihood
 from tests.strategies.test_reweight import batch, made, task
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.func import functional_call
 
 from src.seeding import seed_torch
-from src.strategies.meta_gradient import negative_log_likelihood
+from src.strategies.base import negative_log_likelihood
 from src.strategies.meta_weight_net import MetaWeightNet
 from src.task import Batch
 from tests.strategies.test_reweight import batch, made, task

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.strategies.meta_gradient import negative_log_likelihood
+from src.strategies.base import negative_log_likelihood
 from src.strategies.random_weights import RandomWeights
 from tests.strategies.test_reweight import batch, made, task
 

@@ -11,8 +11,10 @@ from src.imbalance_strategies.class_weights import ClassWeights
 from src.models.base import Model
 from src.models.lenet import LeNet
 from src.models.mlr import MLR
+from src.models.resnet32 import ResNet32
 from src.seeding import seed_torch
-from src.strategies.meta_gradient import MetaGradient, negative_log_likelihood
+from src.strategies.base import negative_log_likelihood
+from src.strategies.meta_gradient import MetaGradient
 from src.strategies.reweight import Reweight
 from src.strategies.weighting import proportional
 from src.task import Batch, Task
@@ -62,7 +64,13 @@ class WithoutForwardMode(LeNet):
         return super().features(Opaque.apply(x * self.convolutions[0].weight.mean()))
 
 
-MODELS = {"mlr": MLR, "lenet": LeNet, "batch norm": Normalised, "no forward mode": WithoutForwardMode}
+MODELS = {
+    "mlr": MLR,
+    "lenet": LeNet,
+    "batch norm": Normalised,
+    "resnet32": ResNet32,
+    "no forward mode": WithoutForwardMode,
+}
 
 
 def made(name, dtype=torch.float64):
