@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,62 +20,84 @@ Named = Mapping[str, Tensor]
 
 
 class MetaGradient:
-    """Gradients of a model beside its training step: buffers stay as they are and dropout (any noise) is off.
+    """Gradients of a model beside its training step.
 
-    Batch norm normalises by the batch it sees, as in the step itself, but its running statistics are not touched.
+    But for `losses_and_along`, which is the step's own pass, buffers stay as they are and dropout (any noise) is off;
+    batch norm normalises by the batch it sees, as in training.
     """
 
-    forward_mode = True
-    """Whether the model's layers have forward-mode derivatives: true until one is found that has not."""
+    def __init__(self) -> None:
+        self.forward_mode: bool | None = None
+        """Whether all of the model's layers have forward-mode derivatives; None before the first batch."""
 
     def of_clean(self, model: Model, clean: Batch, at: Named) -> dict[str, Tensor]:
         """Gradient of the mean -log p over the clean batch, with the parameters `at`; by name, zeros where unused."""
         parameters = {name: value.detach().requires_grad_() for name, value in at.items()}
-        loss = _losses(model, parameters, clean.x, clean.y, negative_log_likelihood).mean()
+        loss = _aside(model, parameters, clean, negative_log_likelihood).mean()
         return dict(zip(parameters, _gradients(loss, parameters), strict=True))
 
-    def along(self, model: Model, batch: Batch, criterion: Criterion, at: Named, direction: Named) -> Tensor:
-        """⟨∇f_i, direction⟩ of every example's loss f_i at the parameters `at`, (B,).
+    def along(self, model: Model, batch: Batch, criterion: Criterion, direction: Named) -> Tensor:
+        """⟨∇f_i, direction⟩ of every example's loss f_i, (B,).
 
         One forward-mode pass, or where a layer has no forward mode twice the backward pass.
         """
-        if self.forward_mode:
+        if self._has_forward_mode(model, batch, criterion, direction):
+            return _forward_mode(model, batch, criterion, direction)
+        parameters = {name: value.detach().requires_grad_() for name, value in trainable(model).items()}
+        return _double_vjp(_aside(model, parameters, batch, criterion), parameters, direction)
+
+    def losses_and_along(
+        self, model: Model, batch: Batch, criterion: Criterion, direction: Named
+    ) -> tuple[Tensor, Tensor]:
+        """(f_i with their graph, ⟨∇f_i, direction⟩ without one), both (B,), from the training step's one pass."""
+        parameters = trainable(model)
+        if not self._has_forward_mode(model, batch, criterion, direction):
+            losses = criterion(model(batch.x).log_softmax(dim=1), batch.y)
+            return losses, _double_vjp(losses, parameters, direction)
+        with forward_ad.dual_level():
+            duals = {name: forward_ad.make_dual(value, direction[name]) for name, value in parameters.items()}
+            logits: Tensor = functional_call(model, duals, (batch.x,))
+            primal, tangent = forward_ad.unpack_dual(criterion(logits.log_softmax(dim=1), batch.y))
+            return primal, torch.zeros_like(primal) if tangent is None else tangent.detach()
+
+    def _has_forward_mode(self, model: Model, batch: Batch, criterion: Criterion, direction: Named) -> bool:
+        """Tried out on the first batch."""
+        if self.forward_mode is None:
             try:
-                return _jvp(model, batch, criterion, at, direction)
+                _forward_mode(model, batch, criterion, direction)
+                self.forward_mode = True
             except (NotImplementedError, RuntimeError) as error:
                 if not _without_forward_mode(error):
                     raise
                 self.forward_mode = False
-        return _double_vjp(model, batch, criterion, at, direction)
+        return self.forward_mode
 
 
 def trainable(model: Model) -> dict[str, Tensor]:
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
-def _losses(model: Model, parameters: Named, x: Any, y: Tensor, criterion: Criterion) -> Tensor:
+def _aside(model: Model, parameters: Named, batch: Batch, criterion: Criterion) -> Tensor:
     """Per-example losses (B,) with other parameters and a copy of the buffers."""
     buffers = {name: value.clone() for name, value in model.named_buffers()}
     with _without_chance(model):
-        logits: Tensor = functional_call(model, {**parameters, **buffers}, (x,))
-    return criterion(logits.log_softmax(dim=1), y)
+        logits: Tensor = functional_call(model, {**parameters, **buffers}, (batch.x,))
+    return criterion(logits.log_softmax(dim=1), batch.y)
 
 
-def _jvp(model: Model, batch: Batch, criterion: Criterion, at: Named, direction: Named) -> Tensor:
+def _forward_mode(model: Model, batch: Batch, criterion: Criterion, direction: Named) -> Tensor:
     with torch.no_grad(), forward_ad.dual_level():
-        duals = {name: forward_ad.make_dual(value.detach(), direction[name]) for name, value in at.items()}
-        losses = forward_ad.unpack_dual(_losses(model, duals, batch.x, batch.y, criterion))
+        duals = {name: forward_ad.make_dual(value, direction[name]) for name, value in trainable(model).items()}
+        losses = forward_ad.unpack_dual(_aside(model, duals, batch, criterion))
         return torch.zeros_like(losses.primal) if losses.tangent is None else losses.tangent
 
 
-def _double_vjp(model: Model, batch: Batch, criterion: Criterion, at: Named, direction: Named) -> Tensor:
+def _double_vjp(losses: Tensor, parameters: Named, direction: Named) -> Tensor:
     """The derivative along `direction` of vᵀJ, a linear function of v, with respect to v."""
-    parameters = {name: value.detach().requires_grad_() for name, value in at.items()}
-    losses = _losses(model, parameters, batch.x, batch.y, criterion)
     v = torch.zeros_like(losses, requires_grad=True)
     pulled = torch.autograd.grad(losses, [*parameters.values()], v, create_graph=True, materialize_grads=True)
     products = [(each * direction[name]).sum() for name, each in zip(parameters, pulled, strict=True)]
-    return torch.autograd.grad(torch.stack(products).sum(), v)[0]
+    return torch.autograd.grad(torch.stack(products).sum(), v, retain_graph=True)[0]
 
 
 def _gradients(loss: Tensor, parameters: Named) -> tuple[Tensor, ...]:

@@ -83,5 +83,5 @@ class MetaWeightNet(Weighting):
             name: value.detach() - self.step * g for (name, value), g in zip(now.items(), gradients, strict=True)
         }
         direction = self.meta.of_clean(model, clean, virtual)
-        helps = self.meta.along(model, source, self.criterion, now, direction)
+        helps = self.meta.along(model, source, self.criterion, direction)
         return -self.step * (helps.detach() * weight).sum()

@@ -29,16 +29,16 @@ class Reweight(Weighting):
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float
     ) -> dict[str, Tensor]:
         assert clean is not None
-        weight = proportional(self.alignment(model, source, clean))
+        losses, alignment = self.losses_and_alignment(model, source, clean)
+        weight = proportional(alignment)
         self.record(source, weight)
-        losses = self.criterion(model(source.x).log_softmax(dim=1), source.y)
         return {
             "total": (weight * losses).sum(),
             "zero_batches": (weight.sum() == 0).float(),
             "positive": (weight > 0).float().mean(),
         }
 
-    def alignment(self, model: Model, source: Batch, clean: Batch) -> Tensor:
-        """⟨∇f_i, ∇f_clean⟩, (B,)."""
-        now = trainable(model)
-        return self.meta.along(model, source, self.criterion, now, self.meta.of_clean(model, clean, now))
+    def losses_and_alignment(self, model: Model, source: Batch, clean: Batch) -> tuple[Tensor, Tensor]:
+        """(f_i, ⟨∇f_i, ∇f_clean⟩), both (B,)."""
+        direction = self.meta.of_clean(model, clean, trainable(model))
+        return self.meta.losses_and_along(model, source, self.criterion, direction)

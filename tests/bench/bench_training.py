@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from src.augmentations.none import NoAugmentation
 from src.datasets.inputs import ArrayInputs
 from src.imbalance_strategies.none import NoBalance
+from src.loading import Loader
 from src.models.base import Model
 from src.models.mobilenet import MobileNet
 from src.seeding import seed_torch
@@ -51,12 +52,20 @@ def network() -> MobileNet:
 
 
 def epoch_of(
-    strategy: Strategy, train: Split, target: Split | None, make: Callable[[], Model] = network, task: Task = TASK
+    strategy: Strategy,
+    train: Split,
+    target: Split | None,
+    make: Callable[[], Model] = network,
+    task: Task = TASK,
+    *,
+    clean: Split | None = None,
+    batch_size: int = BATCH,
+    threads: int | None = None,
 ) -> Callable[[], object]:
     """One epoch of the project's loop, without validation and checkpoints."""
     options = TrainerOptions(
-        epochs=1000, max_steps=None, batch_size=BATCH, monitor="val/loss", patience=None, select="last", watch=[], device="cpu",
-        precision="fp32", compile=False, deterministic=False, tf32=False, num_threads=torch.get_num_threads(),
+        epochs=1000, max_steps=None, batch_size=batch_size, monitor="val/loss", patience=None, select="last", finetune_steps=0, watch=[], device="cpu",
+        precision="fp32", compile=False, deterministic=False, tf32=False, num_threads=threads or torch.get_num_threads(),
         resume=False, progress="none",
     )  # fmt: skip
     options.apply()
@@ -69,9 +78,11 @@ def epoch_of(
         augmentation=NoAugmentation(), make_optimizer=lambda p: torch.optim.Adam(p), make_schedule=lambda o, n: None,
         seed=0, folder=Path(mkdtemp()), on_epoch=lambda epoch, metrics: None,
     )  # fmt: skip
+    trainer.clean_source = Loader(clean, options.device) if clean is not None else None
     optimizer = torch.optim.Adam([*model.parameters(), *strategy.parameters()])
 
     def epoch() -> None:
+        torch.set_num_threads(options.num_threads)
         trainer.progress.epoch += 1
         trainer._epoch(model, strategy, optimizer, None)
 

@@ -14,7 +14,7 @@ from src.models.mlr import MLR
 from src.models.resnet32 import ResNet32
 from src.seeding import seed_torch
 from src.strategies.base import negative_log_likelihood
-from src.strategies.meta_gradient import MetaGradient
+from src.strategies.meta_gradient import MetaGradient, trainable
 from src.strategies.reweight import Reweight
 from src.strategies.weighting import proportional
 from src.task import Batch, Task
@@ -96,17 +96,19 @@ def ready(model, criterion=negative_log_likelihood):
 def by_double_backward(model, source, clean, step=0.1):
     """Minus the derivative of the clean loss after a virtual step with respect to the weights, at zero weights."""
 
-    def losses(parameters, batch):
+    def losses(parameters, batch, chance=False):
         buffers = {name: value.clone() for name, value in model.named_buffers()}
         for layer in model.modules():
-            layer.training = isinstance(layer, nn.BatchNorm2d)
+            layer.training = chance or isinstance(layer, nn.BatchNorm2d)
         logits = functional_call(model, {**parameters, **buffers}, (batch.x,))
         model.train()
         return negative_log_likelihood(logits.log_softmax(dim=1), batch.y)
 
     now = dict(model.named_parameters())
     weight = torch.zeros(len(source), dtype=source.x.dtype, requires_grad=True)
-    gradients = torch.autograd.grad((weight * losses(now, source)).sum(), [*now.values()], create_graph=True)
+    gradients = torch.autograd.grad(
+        (weight * losses(now, source, chance=True)).sum(), [*now.values()], create_graph=True
+    )
     virtual = {name: value - step * g for (name, value), g in zip(now.items(), gradients, strict=True)}
     return -torch.autograd.grad(losses(virtual, clean).mean(), weight)[0] / step
 
@@ -114,8 +116,12 @@ def by_double_backward(model, source, clean, step=0.1):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_weights_are_those_of_the_papers_double_backward_pass(name):
     model, source, clean = made(name), batch(16, 1), batch(6, 2)
+    strategy = ready(model)
+    strategy.losses_and_alignment(model, source, clean)  # so that forward mode has been tried
+    torch.manual_seed(0)
     expected = by_double_backward(model, source, clean)
-    found = ready(model).alignment(model, source, clean)
+    torch.manual_seed(0)
+    _, found = strategy.losses_and_alignment(model, source, clean)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12 * float(expected.abs().max()))
     assert expected.abs().min() > 0
     torch.testing.assert_close(proportional(found), proportional(expected * 7))  # the step's length is no matter
@@ -124,10 +130,12 @@ def test_the_weights_are_those_of_the_papers_double_backward_pass(name):
 def test_a_layer_without_forward_mode_is_found_once_and_gone_around():
     model = made("no forward mode")
     strategy = ready(model)
-    assert strategy.meta.forward_mode
-    strategy.alignment(model, batch(8, 1), batch(4, 2))
-    assert not strategy.meta.forward_mode
-    assert MetaGradient.forward_mode
+    strategy.losses_and_alignment(model, batch(8, 1), batch(4, 2))
+    assert strategy.meta.forward_mode is False
+    plain = made("lenet")
+    strategy = ready(plain)
+    strategy.losses_and_alignment(plain, batch(8, 1), batch(4, 2))
+    assert strategy.meta.forward_mode is True
 
 
 def test_other_errors_are_not_swallowed():
@@ -135,33 +143,40 @@ def test_other_errors_are_not_swallowed():
     wrong = batch(8, 1)
     wrong.x = wrong.x[:, :, :3]
     with pytest.raises(RuntimeError, match="too small"):
-        ready(model).alignment(model, wrong, batch(4, 2))
+        ready(model).losses_and_alignment(model, wrong, batch(4, 2))
 
 
-def test_nothing_but_the_step_itself_touches_running_statistics_or_chance():
+def test_the_step_is_the_only_pass_that_touches_running_statistics_or_chance():
     model, source, clean = made("batch norm"), batch(16, 1), batch(6, 2)
     strategy = ready(model)
-    before = {name: value.clone() for name, value in model.named_buffers()}
     torch.manual_seed(0)
-    strategy.alignment(model, source, clean)
-    drawn = torch.rand(3)
-    assert all(torch.equal(value, before[name]) for name, value in model.named_buffers())
-    assert all(layer.training for layer in model.modules())
-    torch.manual_seed(0)
-    assert torch.equal(torch.rand(3), drawn)
     strategy.loss(model, source, None, clean, 0.0)
+    after = torch.rand(3)
+    assert all(layer.training for layer in model.modules())
     once = made("batch norm")
+    torch.manual_seed(0)
     once(source.x)
-    assert all(
-        torch.equal(value, other)
-        for (_, value), (_, other) in zip(model.named_buffers(), once.named_buffers(), strict=True)
-    )
+    assert torch.equal(torch.rand(3), after)
+    assert int(model.get_buffer("first.1.num_batches_tracked")) == 1
+    for (name, value), other in zip(model.named_buffers(), once.buffers(), strict=True):
+        torch.testing.assert_close(value, other, rtol=1e-12, atol=1e-14, msg=name)
+
+
+def test_beside_the_step_nothing_is_touched():
+    model, source, clean = made("batch norm"), batch(16, 1), batch(6, 2)
+    meta = MetaGradient()
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    state = torch.get_rng_state()
+    direction = meta.of_clean(model, clean, trainable(model))
+    meta.along(model, source, negative_log_likelihood, direction)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[name]) for name, value in model.named_buffers())
 
 
 def test_the_loss_is_the_weighted_sum_and_the_weights_sum_to_one():
     model, source, clean = made("lenet"), batch(16, 1), batch(6, 2)
     strategy = ready(model)
-    weight = proportional(strategy.alignment(model, source, clean))
+    weight = proportional(strategy.losses_and_alignment(model, source, clean)[1])
     assert weight.min() >= 0
     assert float(weight.sum()) == pytest.approx(1)
     found = strategy.loss(model, source, None, clean, 0.0)
@@ -190,7 +205,8 @@ def test_the_imbalance_strategys_weights_count():
     balance = ClassWeights(weights=[1.0, 2.0, 5.0])
     balance.setup(source.y.numpy(), 3)
     plain, weighted = (
-        ready(model, c).alignment(model, source, clean) for c in (negative_log_likelihood, balance.criterion)
+        ready(model, c).losses_and_alignment(model, source, clean)[1]
+        for c in (negative_log_likelihood, balance.criterion)
     )
     torch.testing.assert_close(weighted, plain * balance.weights[source.y], rtol=1e-4, atol=1e-6)
 
