@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -28,7 +28,7 @@ from src.inference import probabilities
 from src.noise_models.sampling import realised
 from src.seeding import numpy_stream, seed_torch
 from src.strategies.base import Predictor
-from src.task import Split, Splits, Task, class_counts
+from src.task import FloatArray, Split, Splits, Task, class_counts
 from src.training import OnEpoch, Trainer, load_weights
 
 log = logging.getLogger("src")
@@ -252,10 +252,7 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         "training_prior": (prior / prior.sum()).tolist() if strategy.predicts == "class" else None, "learned": experiment.dataset.learned,
     })  # fmt: skip
     found = {"val": _predict(predictor, val, trainer), "test": _predict(predictor, test, trainer)}
-    scores = evaluate("val", found["val"], predicted, task.domain_names, natural, truth="labels")
-    if (val.labels != val.clean).any():
-        scores |= evaluate("val_clean", found["val"], predicted, task.domain_names, natural, truth="clean")
-    scores |= evaluate("test", found["test"], predicted, task.domain_names, natural, truth="clean")
+    scores = _judge(found, prepared, predicted, natural, prior)
     parameters = itertools.chain(experiment.model.parameters(), strategy.parameters())
     scores |= {**prepared.facts, **strategy.facts(prepared.train, run.folder)}
     scores |= {"cost/parameters": float(sum(parameter.numel() for parameter in parameters))}
@@ -266,6 +263,34 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         plots.draw(run.folder)
         tracking.log_model(run.folder, predictor, val, experiment.tracking)
     return scores[settings.score]
+
+
+def _judge(
+    found: dict[str, Predictions],
+    prepared: Prepared,
+    class_names: tuple[str, ...],
+    natural: list[float] | None,
+    seen: FloatArray,
+) -> dict[str, float]:
+    """val/..., val_clean/... if labels are wrong, test/...; and both under the class mix of deployment.
+
+    `seen` is the mix that the loss saw; deployment's is `natural`, or else that of the observed training labels.
+    """
+    task = prepared.task
+
+    def scores(name: str, split: Predictions, truth: Literal["labels", "clean"]) -> dict[str, float]:
+        return evaluate(name, split, class_names, task.domain_names, natural, truth=truth)
+
+    val, test = found["val"], found["test"]
+    all_scores = scores("val", val, "labels") | scores("test", test, "clean")
+    if (val.labels != val.clean).any():
+        all_scores |= scores("val_clean", val, "clean")
+    deployed = np.asarray(natural or task.class_counts, dtype=np.float64)
+    seen, deployed = seen / seen.sum(), deployed / deployed.sum()
+    if class_names == task.class_names and seen.min() > 0 and not np.allclose(seen, deployed):
+        all_scores |= scores("val_natural", val.under(seen, deployed), "labels")
+        all_scores |= scores("test_natural", test.under(seen, deployed), "clean")
+    return all_scores
 
 
 def natural_prior(experiment: Experiment, splits: Splits) -> list[float] | None:

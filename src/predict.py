@@ -97,15 +97,16 @@ def predict(options: Options) -> pd.DataFrame:
 def with_prior(
     p: npt.NDArray[np.float64], training: list[float], prior: list[float], names: list[str]
 ) -> npt.NDArray[np.float64]:
-    """Probabilities (n, C) under another class mix: p'(c) ∝ p(c) · prior(c) / training(c) (Saerens 2002, eq. 2.4)."""
+    """Probabilities (n, C) under another class mix. Raises UserError for one that does not fit."""
+    from src.evaluation.predictions import under_prior
+
     if len(prior) != p.shape[1]:
         raise UserError(f"prior has {len(prior)} entries, but the run has {p.shape[1]} classes: {', '.join(names)}")
     if not min(training) > 0:
         raise UserError(
             f"prior: the training saw no example of class '{names[int(np.argmin(training))]}'; leave prior out"
         )
-    mapped = p * (np.asarray(prior) / np.asarray(training))
-    return mapped / mapped.sum(axis=1, keepdims=True)
+    return under_prior(p, training, prior)
 
 
 def write(table: pd.DataFrame, out: Path) -> None:

@@ -36,7 +36,7 @@ ALLOWED = {
     "reproduce": {"config", "errors", "experiment", "evaluation", "report", "reproduce", "runs", "studies", "task", "transition_matrix"},
     "claims": {"errors", "evaluation", "report", "runs", "studies"},
     "status": {"errors", "runs", "studies", "tracking"},
-    "predict": BASICS | {"config", "inference", "runs", "strategies", "training"},
+    "predict": BASICS | {"config", "evaluation", "inference", "runs", "strategies", "training"},
     "run": {"config", "errors", "experiment", "run"}, "__init__": {"torchvision_ops"},
 }  # fmt: skip
 HYDRA = {"run", "plugins"}

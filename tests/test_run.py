@@ -105,3 +105,26 @@ def test_stock_multirun_works(command, tmp_path):
     done = command("src.run", "-m", *SMALL, "seed=0,1", f"runs_root={tmp_path}", "tracking.enabled=false")
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("*/config.yaml"))) == 2
+
+
+def test_scores_are_reported_under_the_deployments_class_mix_too(train, tmp_path):
+    """After balanced training probabilities are too high for rare classes; mapped back they are calibrated again."""
+    train(*SMALL, "dataset.classes=[3,8]", "dataset.imbalance_ratio=8", "imbalance_strategy=oversample",
+          "trainer.epochs=20", "natural_prior=[8,1]", "trainer.select=last")  # fmt: skip
+    folder = only_run(tmp_path / "runs_root")
+    found = json.loads((folder / "metrics.json").read_text())
+    test = load(folder / "predictions.npz")["test"]
+    odds = test.probabilities[:, 0] / test.probabilities[:, 1]
+    mapped = 8 * odds / (1 + 8 * odds)
+    accuracy = np.mean((mapped < 0.5) == test.clean)
+    assert found["test_natural/accuracy"] == pytest.approx(accuracy)
+    assert found["test_natural/recall.3"] >= found["test/recall.3"]
+    assert found["test_natural/recall.8"] <= found["test/recall.8"]
+    assert found["test_natural/loss"] != found["test/loss"]
+
+
+def test_where_the_loss_saw_the_natural_mix_scores_are_reported_once(train, tmp_path):
+    train(*SMALL)
+    assert not any(
+        "_natural" in name for name in json.loads((only_run(tmp_path / "runs_root") / "metrics.json").read_text())
+    )

@@ -49,9 +49,20 @@ class Predictions:
         chosen = {name: getattr(self, name)[which] for name in ARRAYS}
         return replace(self, **chosen, keys={name: column[which] for name, column in self.keys.items()})
 
+    def under(self, seen: npt.ArrayLike, prior: npt.ArrayLike) -> Predictions:
+        """The same model under another class mix than it has seen, see `under_prior`."""
+        p: npt.NDArray[np.float32] = under_prior(self.probabilities, seen, prior).astype(np.float32)
+        return replace(self, probabilities=p)
+
     def _columns(self) -> dict[str, npt.NDArray[Any]]:
         arrays = {name: getattr(self, name) for name in ARRAYS}
         return arrays | {KEY + name: column for name, column in self.keys.items()}
+
+
+def under_prior(p: npt.NDArray[Any], seen: npt.ArrayLike, prior: npt.ArrayLike) -> FloatArray:
+    """Probabilities (n, C) under another class mix: p'(c) ∝ p(c) · prior(c) / seen(c), both positive (Saerens 2002, eq. 2.4)."""
+    mapped: FloatArray = p * (np.asarray(prior) / np.asarray(seen))
+    return mapped / mapped.sum(axis=1, keepdims=True)
 
 
 ARRAYS = tuple(f.name for f in fields(Predictions) if f.name != "keys")

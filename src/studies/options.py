@@ -142,7 +142,7 @@ def epochwise(name: str) -> bool:
 
 def _problem(name: str, oracle: bool) -> str | None:
     split, _, metric = name.rpartition("/")
-    measured = split.split(".")[0] in {"val", "val_clean", "test"}
+    measured = split.split(".")[0] in {"val", "val_clean", "val_natural", "test", "test_natural"}
     if name != "cost/parameters" and not (measured and metric.partition(".")[0] in {*METRICS, *CUT_METRICS}):
         known = [f"val/{known}" for known in (*METRICS, *CUT_METRICS)]
         hint = did_you_mean(name, [*known, "cost/parameters"])
