@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps reproduce-label-noise
+.PHONY: help setup demo test test-slow check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps reproduce-label-noise reproduce-reweight
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
@@ -72,6 +72,10 @@ reproduce-sweeps: setup ## the first three sweeps and their reports
 
 reproduce-label-noise: setup ## Tables 1-3 of the label-noise study (ARGS=data_root=...; QUICK=1: reduced, SMOKE=1: on digits)
 	$(BIN)/python -m src.reproduce.label_noise level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
+	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
+
+reproduce-reweight: setup ## learning to reweight's tables and figures (ARGS=data_root=...; QUICK=1: reduced, SMOKE=1: on digits)
+	$(BIN)/python -m src.reproduce.reweight level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
 	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
 
 clean-runs: setup ## what would be deleted of unfinished runs; YES=1 deletes it

@@ -16,13 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src import runs
-from src.errors import UserError
 from src.reproduce import label_noise_figures as figures
 from src.reproduce import label_noise_tables as tables
 from src.reproduce.label_noise_tables import Accuracies
+from src.reproduce.page import Section, main, write_page
 from src.reproduce.sweeps import SWEEPS, Configuration, Places, conditions, configurations, sweep, write_sweep
-from src.reproduce.tables import Row, markdown, write
 from src.reproduce.tuning import Tuned, space, tuned
 
 if TYPE_CHECKING:
@@ -161,21 +159,12 @@ def of_sweep(places: Places, level: Level, name: str, **choices: str) -> list[Co
 
 def page(places: Places, level: Level, out: Path) -> Path:
     """Write tables and figures of what was run; returns the page."""
-    text = ["# The label-noise study", "", level.note, ""]
-    (out / "figures").mkdir(parents=True, exist_ok=True)
     found = accuracies(places, level)
-    for name, title, rows in sections(places, level, found):
-        if rows:
-            write(out, name, rows)
-            text += [f"## {title}", "", markdown(rows), ""]
-    for name, figure in drawn(places, level, found):
-        figure.savefig(out / "figures" / f"{name}.png", dpi=150)
-        text += [f"![{name}](figures/{name}.png)", ""]
-    runs.write_text(out / "label_noise.md", "\n".join(text))
-    return out / "label_noise.md"
+    shown = sections(places, level, found), drawn(places, level, found)
+    return write_page(out, "label_noise", "The label-noise study", level.note, *shown)
 
 
-def sections(places: Places, level: Level, found: Accuracies) -> Iterator[tuple[str, str, list[Row]]]:
+def sections(places: Places, level: Level, found: Accuracies) -> Iterator[Section]:
     """(file's name, title, rows) of every table."""
     yield (
         "table1",
@@ -248,29 +237,13 @@ def _by_noise(found: list[Configuration]) -> list[Configuration]:
     return list({one.choices["noise_model"]: one for one in found}.values())
 
 
-def main(arguments: list[str]) -> int:
-    given = dict(argument.partition("=")[::2] for argument in arguments)
-    if {"-h", "--help"} & set(given):
-        print(__doc__)
-        return 0
-    try:
-        name = given.pop("level", "full")
-        if unknown := set(given) - {"data_root", "runs_root", "studies_root"}:
-            raise UserError(f"{unknown.pop()}: unknown; give level, data_root, runs_root or studies_root")
-        if name not in LEVELS:
-            raise UserError(f"level={name}: give {', '.join(LEVELS)}")
-        places, level = Places(**given), LEVELS[name]
-        if any((Path(places.data_root) / files).exists() for files in CIFAR_FILES):
-            level = with_cifar(level)
-        reproduce(places, level)
-        written = page(places, level, Path(places.studies_root) / PAGE)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(written.read_text().split("\n![")[0])
-    print(f"\npage: {written}")
-    return 0
+def run(places: Places, level: Level) -> Path:
+    """All of it; returns the page."""
+    if any((Path(places.data_root) / files).exists() for files in CIFAR_FILES):
+        level = with_cifar(level)
+    reproduce(places, level)
+    return page(places, level, Path(places.studies_root) / PAGE)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:], str(__doc__), LEVELS, run))

@@ -47,11 +47,12 @@ def sweep(folder: Path, name: str, *overrides: str) -> None:
 
 def conditions(base: str) -> dict[str, Any]:
     """What sweeps/base.yaml varies or fixes for some choices only."""
-    space = _question(base)["hydra"]["sweeper"]["space"]
+    space = question(base)["hydra"]["sweeper"]["space"]
     return {key: given for key, given in space.items() if isinstance(given, dict)}
 
 
-def _question(base: str) -> dict[str, Any]:
+def question(base: str) -> dict[str, Any]:
+    """What sweeps/base.yaml says."""
     read: dict[str, Any] = yaml.safe_load((SWEEPS / f"{base}.yaml").read_text())
     return read
 
@@ -60,12 +61,12 @@ def write_sweep(
     folder: Path, base: str, name: str, *, trainer: Mapping[str, Any] = {}, sweeper: Mapping[str, Any] = {}
 ) -> None:
     """folder/name.yaml: sweeps/base.yaml as another study, with other values in two of its sections."""
-    question = _question(base)
-    question["trainer"] |= trainer
-    question["hydra"]["sweeper"] |= {"study": name, **sweeper}
+    asked = question(base)
+    asked["trainer"] |= trainer
+    asked["hydra"]["sweeper"] |= {"study": name, **sweeper}
     folder.mkdir(parents=True, exist_ok=True)
     head = f"# Made from sweeps/{base}.yaml by its reproduce command.\n"
-    runs.write_text(folder / f"{name}.yaml", head + yaml.safe_dump(question, sort_keys=False))
+    runs.write_text(folder / f"{name}.yaml", head + yaml.safe_dump(asked, sort_keys=False))
 
 
 @dataclass(frozen=True)
