@@ -323,8 +323,9 @@ class Trainer:
         with self._bar() as bar:
             for source, target in self._augmented():
                 optimizer.zero_grad(set_to_none=True)
+                progress = self._told()
                 with autocast:
-                    losses = strategy.loss(model, source, target, None, self.progress.step / self.total_steps)
+                    losses = strategy.loss(model, source, target, None, progress)
                 losses["total"].backward()
                 optimizer.step()
                 if schedule is not None:
@@ -347,6 +348,7 @@ class Trainer:
         size = sum(len(source) for source, _ in batches)
         means: dict[str, float] = {}
         evaluations = 0
+        progress = self._told()
 
         def closure() -> float:
             nonlocal evaluations
@@ -355,7 +357,7 @@ class Trainer:
             seed_torch(self.seed, "dropout", self.progress.epoch)  # the same function at every evaluation
             optimizer.zero_grad(set_to_none=True)
             for source, target in batches:
-                losses = strategy.loss(model, source, target, None, self.progress.step / self.total_steps)
+                losses = strategy.loss(model, source, target, None, progress)
                 (losses["total"] * (len(source) / size)).backward()
                 for name, value in losses.items():
                     means[f"train/{name}"] = (
@@ -377,6 +379,7 @@ class Trainer:
             yield source, target
 
     def _batches(self, epoch: int) -> Iterator[tuple[Batch, Batch | None]]:
+        self._told()
         order = self.balance.order(numpy_stream(self.seed, "batches", epoch))
         left = None if self.steps_per_epoch == 1 else self.total_steps - self.progress.step
         pieces = list(itertools.islice(chunks(order, self.batch_size), left))
@@ -385,6 +388,12 @@ class Trainer:
         start = (epoch - 1) * len(order)
         wanted = endless(self.target.size, iter([len(p) for p in pieces]), self.seed, "target batches", start)
         return zip(self.source.batches(iter(pieces)), self.target.batches(wanted), strict=True)
+
+    def _told(self) -> float:
+        """The progress from 0 to 1, which the imbalance strategy is told."""
+        progress = self.progress.step / self.total_steps
+        self.balance.at(progress)
+        return progress
 
     def _bar(self) -> Any:
         shown = self.options.progress == "bar" or (self.options.progress == "auto" and sys.stderr.isatty())
@@ -417,7 +426,10 @@ class Trainer:
         if math.isnan(now.best) or sign * value > sign * now.best:
             now.best, now.best_epoch = value, now.epoch
             checkpoint.save(self.folder / "best.pt", weights)
-        checkpoint.save(self.folder / "last.pt", {**weights, **rest, "progress": vars(now).copy()})
+        checkpoint.save(
+            self.folder / "last.pt",
+            {**weights, **rest, "balance": self.balance.state_dict(), "progress": vars(now).copy()},
+        )
 
     def _restore(self, model: Model, strategy: Strategy, optimizer: Optimizer, schedule: LRScheduler | None) -> None:
         state = load_weights(self.folder / "last.pt", model, strategy, self.device)
@@ -425,6 +437,8 @@ class Trainer:
         if schedule is not None:
             schedule.load_state_dict(state["schedule"])
         self.progress = Progress(**state["progress"])
+        if state.get("balance"):
+            self.balance.load_state_dict(state["balance"])
         log.info("resuming after epoch %d", self.progress.epoch)
 
     def _diverged(self, what: str) -> str:
