@@ -393,7 +393,7 @@ def _method_and_optimizer(
 
 
 def _balance_and_method(
-    imbalance_strategy: ImbalanceStrategy, strategy: Strategy, model: Model, **_: Any
+    imbalance_strategy: ImbalanceStrategy, strategy: Strategy, model: Model, optimizer: MakeOptimizer, **_: Any
 ) -> Iterator[str]:
     balance = imbalance_strategy
     here, there = f"imbalance_strategy={_option_name(balance)}", f"strategy={_option_name(strategy)}"
@@ -405,6 +405,11 @@ def _balance_and_method(
         yield f"{there} takes all examples alike, so that {here} has no effect; use imbalance_strategy=none"
     if balance.reshapes and strategy.own_loss:
         yield f"{there} has a loss of its own, in which that of {here} has no place; use one that draws or weighs classes"
+    if balance.changes and optimizer.full_batch:
+        yield (
+            f"{here} changes as the training goes on, and optimizer={optimizer.cls.__module__.rpartition('.')[2]} stops at the "
+            "minimum of what it began with; add optimizer=adam or optimizer=sgd"
+        )
     if balance.batchwise and strategy.asks_every_label:
         yield f"{there} asks for the loss of every label, and that of {here} depends on the batch's own; use strategy=forward"
     if balance.adjusts_scores and (hasattr(strategy, "transition") or strategy.predicts != "class"):
@@ -417,7 +422,12 @@ def _balance_and_method(
             f"{there} holds examples out, and {here} mixes them with others; use space=embedding, or an "
             "imbalance_strategy that makes no new examples"
         )
-    if balance.embeds and (not plain or hasattr(strategy, "lr_factor")):
+    if balance.synthesises and strategy.uses_target:
+        yield (
+            f"{there} tells domains apart, and the new examples of {here} would be of one only; use an "
+            "imbalance_strategy that makes none"
+        )
+    elif balance.embeds and (not plain or hasattr(strategy, "lr_factor")):
         yield (
             f"{here} trains the last layer of the model anew, and the scores of {there} are not those of the model alone; "
             "use space=pixel"

@@ -23,6 +23,8 @@ class ImbalanceStrategy(Component):
     """Whether its loss is more than a weight of the class times -log p of the label."""
     batchwise: bool = False
     """Whether an example's loss depends on the labels of its batch."""
+    changes: bool = False
+    """Whether what it draws or how it weighs changes as the training goes on, by `at` or by what the model has learned."""
     adjusts_scores: bool = False
     """Whether it has a `score_offset`."""
     synthesises: bool = False

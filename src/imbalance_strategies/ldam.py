@@ -33,7 +33,7 @@ class LDAM(ImbalanceStrategy):
     ) -> None:
         self.max_margin, self.scale = max_margin, scale
         self.drw_start, self.drw_beta = drw_start, drw_beta
-        self.balances = drw_start is not None
+        self.balances = self.changes = drw_start is not None
 
     def setup(self, labels: IntArray, num_classes: int) -> None:
         super().setup(labels, num_classes)

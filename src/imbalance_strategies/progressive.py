@@ -17,7 +17,7 @@ class Progressive(ImbalanceStrategy):
     epoch drawn last, whichever is selected.
     """
 
-    balances = True
+    balances = changes = True
 
     def __init__(self, *, num_samples: PositiveInt | None = None) -> None:
         self.num_samples = num_samples

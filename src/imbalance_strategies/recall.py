@@ -23,7 +23,7 @@ class Recall(ImbalanceStrategy):
     so that there is no class mix that the scores could be mapped back from: the effective prior is the data's.
     """
 
-    reshapes = batchwise = True
+    reshapes = batchwise = changes = True
 
     def __init__(self, *, smoothing: NonNegativeFloat = 1.0, ema: Annotated[float, Ge(0), Lt(1)] = 0.0) -> None:
         self.smoothing, self.ema = smoothing, ema

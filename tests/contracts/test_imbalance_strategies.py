@@ -161,3 +161,16 @@ def test_a_missing_class_is_survived(name):
     assert strategy.effective_prior()[1] == 0
     y = torch.arange(8) % 2 * 2
     assert torch.isfinite(strategy.criterion(torch.randn(8, 3).log_softmax(dim=1), y)).all()
+
+
+@names
+def test_the_progress_changes_something_only_if_it_says_so(name):
+    strategy = made(name)
+    p, y = torch.randn(30, 3).log_softmax(dim=1), torch.arange(30) % 3
+
+    def answers(progress):
+        strategy.at(progress)
+        drawn = strategy.order(np.random.default_rng(0))
+        return drawn.tolist(), strategy.criterion(p, y).tolist(), strategy.effective_prior().tolist()
+
+    assert (answers(0.0) == answers(1.0)) or strategy.changes

@@ -5,6 +5,8 @@ from torch.nn import functional as F
 
 from src.imbalance_strategies.effective_number import effective_number_weights
 from src.imbalance_strategies.ldam import LDAM
+from src.runs import history
+from tests.test_training import only_run
 
 COUNTS = np.array([5000, 500, 50])
 LABELS = np.repeat([0, 1, 2], COUNTS)
@@ -45,3 +47,13 @@ def test_deferred_weights_start_when_told():
 def test_only_with_deferred_weights_does_it_change_the_class_mix():
     assert not LDAM().balances
     assert LDAM(drw_start=0.8).balances
+
+
+def test_it_trains_with_a_cosine_head_and_deferred_weights(train, tmp_path):
+    train(
+        "dataset=digits", "dataset.imbalance_ratio=20", "model=lenet", "model.head=cosine", "imbalance_strategy=ldam",
+        "imbalance_strategy.drw_start=0.5", "trainer.epochs=4", "figures=false", "optimizer.lr=0.003",
+    )  # fmt: skip
+    losses = [line["metrics"]["train/total"] for line in history(only_run(tmp_path / "runs_root"))]
+    assert losses[1] < losses[0]
+    assert losses[3] < losses[2]
