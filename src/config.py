@@ -258,7 +258,8 @@ def construct(cls: Any, section: str, options: dict[str, Any], problems: list[st
     try:
         return cls(**options)
     except pydantic.ValidationError as error:
-        problems.extend(_sentences(error, cls.__name__ if section else "the configuration", prefix, [*known, *others]))
+        owner = cls.__name__ if section else "the configuration"
+        problems.extend(_sentences(error, owner, prefix, [*known, *others], options))
     except (ValueError, UserError) as error:
         problems.append(f"{section}: {error}" if section else str(error))
     return None
@@ -269,7 +270,9 @@ def _options_of(cls: Any) -> list[str]:
     return list(inspect.signature(cls).parameters)
 
 
-def _sentences(error: pydantic.ValidationError, owner: str, prefix: str, known: list[str]) -> list[str]:
+def _sentences(
+    error: pydantic.ValidationError, owner: str, prefix: str, known: list[str], options: dict[str, Any]
+) -> list[str]:
     """One sentence per bad argument; the alternatives of a union are joined by 'or'."""
     expected: dict[str, list[str]] = {}
     for item in error.errors(include_url=False):
@@ -280,6 +283,8 @@ def _sentences(error: pydantic.ValidationError, owner: str, prefix: str, known: 
             expected[f"{prefix}{name}"] = [": missing"]
         else:
             path = "".join(f"[{step}]" for step in item["loc"][1:] if isinstance(step, int))
+            if isinstance(options.get(name), dict):
+                path = "".join(f".{step}" for step in item["loc"][1:])
             message = (
                 item["msg"]
                 .replace("Input should be", "should be")
@@ -357,7 +362,8 @@ def _tried(section: str, cls: Any, options: dict[str, Any], problems: list[str],
 
 def _check_together(parts: dict[str, Any], problems: list[str]) -> None:
     """Rules between components, one sentence each."""
-    problems += [*_data_and_method(**parts), *_method_and_optimizer(**parts), *_balance_and_method(**parts)]
+    problems += [*_data_and_method(**parts), *_clean_set(**parts), *_method_and_optimizer(**parts)]
+    problems += [*_balance_and_method(**parts)]
 
 
 def _data_and_method(
@@ -375,12 +381,27 @@ def _data_and_method(
         )
 
 
+def _clean_set(strategy: Strategy, dataset: Dataset, trainer: TrainerOptions, **_: Any) -> Iterator[str]:
+    name, wanted = _option_name(strategy), ["trainer.select=clean"] * (trainer.select == "clean")
+    wanted += ["trainer.finetune_steps"] * (trainer.finetune_steps > 0)
+    wanted += [f"strategy={name}"] * strategy.uses_clean
+    if wanted and not dataset.thinning.has_clean_set:
+        yield f"{wanted[-1]} needs examples with right labels: set dataset.clean.per_class (or dataset.clean.size)"
+    if strategy.predicts == "domain" and trainer.learns_from_clean:
+        yield f"{wanted[0]} is about classes, and strategy={name} predicts the domain"
+    if trainer.finetune_steps and type(strategy).loss is Strategy.loss:
+        yield f"trainer.finetune_steps follows gradients, and strategy={name} does not; use trainer.finetune_steps=0"
+
+
 def _method_and_optimizer(
     strategy: Strategy, optimizer: MakeOptimizer, schedule: MakeSchedule, trainer: TrainerOptions, **_: Any
 ) -> Iterator[str]:
     if not optimizer.full_batch:
         return
     name = optimizer.cls.__module__.rpartition(".")[2]
+    if strategy.uses_clean or trainer.finetune_steps:
+        why = "trainer.finetune_steps" if trainer.finetune_steps else f"strategy={_option_name(strategy)}"
+        yield f"{why} takes steps of batches, which optimizer={name} does not; add optimizer=adam or optimizer=sgd"
     if schedule.cls is not None:
         yield _takes_no_schedule(optimizer.cls.__module__)
     if trainer.precision != "fp32":
@@ -393,7 +414,12 @@ def _method_and_optimizer(
 
 
 def _balance_and_method(
-    imbalance_strategy: ImbalanceStrategy, strategy: Strategy, model: Model, optimizer: MakeOptimizer, **_: Any
+    imbalance_strategy: ImbalanceStrategy,
+    strategy: Strategy,
+    model: Model,
+    optimizer: MakeOptimizer,
+    trainer: TrainerOptions,
+    **_: Any,
 ) -> Iterator[str]:
     balance = imbalance_strategy
     here, there = f"imbalance_strategy={_option_name(balance)}", f"strategy={_option_name(strategy)}"
@@ -402,7 +428,7 @@ def _balance_and_method(
     if balance.cosine_head and model.last != "cosine":
         yield f"{here} has margins between cosines, and model={_option_name(model)} ends in a linear layer; add model.head=cosine"
     if strategy.ignores_balance and not isinstance(balance, NoBalance):
-        yield f"{there} takes all examples alike, so that {here} has no effect; use imbalance_strategy=none"
+        yield f"{there} weighs and draws no training examples, so that {here} has no effect; use imbalance_strategy=none"
     if balance.reshapes and strategy.own_loss:
         yield f"{there} has a loss of its own, in which that of {here} has no place; use one that draws or weighs classes"
     if balance.changes and optimizer.full_batch:
@@ -432,6 +458,8 @@ def _balance_and_method(
             f"{here} trains the last layer of the model anew, and the scores of {there} are not those of the model alone; "
             "use space=pixel"
         )
+    elif balance.embeds and trainer.learns_from_clean:
+        yield f"{here} trains the last layer anew, and trainer.select=clean or trainer.finetune_steps an earlier one; use space=pixel"
 
 
 def _takes_no_schedule(module: str) -> str:

@@ -66,7 +66,7 @@ def retrain_head(task: Task, predictor: Predictor, trainer: Trainer) -> int:
         seed=trainer.seed, folder=folder, on_epoch=lambda epoch, found: None, resume=trainer.resume,
     )  # fmt: skip
     stage.minimise(HeadOnly(model.head), strategy)
-    path = trainer.folder / f"{trainer.options.select}.pt"
+    path = trainer.folder / trainer.options.weights
     state = checkpoint.load(path, trainer.device)
     checkpoint.save(path, {**state, "model": model.state_dict(), "strategy": strategy.state_dict()})
     shutil.rmtree(folder, ignore_errors=True)

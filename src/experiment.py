@@ -88,6 +88,8 @@ def run(
             return score
         try:
             with run, _log_file(run.folder / "log.txt"):
+                if experiment.trainer.learns_from_clean:
+                    _take_over(experiment, run, fingerprint, code)
                 _tell_again(run.folder, on_epoch)
                 score = _execute(experiment, prepare(experiment, splits), run, on_epoch)
         finally:
@@ -113,11 +115,23 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     experiment.model.setup(prepared.task)
     strategy.setup(prepared.task, experiment.model, experiment.imbalance_strategy.criterion)
     device = experiment.trainer.device
-    load_weights(folder / f"{experiment.trainer.select}.pt", experiment.model, strategy, device)
+    load_weights(folder / experiment.trainer.weights, experiment.model, strategy, device)
     predictor = Predictor(experiment.model.to(device), strategy.to(device))
     tracking.add_artifacts(folder, mirror)
     tracking.log_model(folder, predictor, seen_by(strategy.predicts, prepared.splits.val), mirror)
     (folder / "SHOWN").touch()
+
+
+def _take_over(experiment: Experiment, run: runs.Run, fingerprint: str, code: str) -> None:
+    """Do not repeat the epochs of a finished run that differs only in what is done with them."""
+    config = experiment.config
+    others = [
+        {**config, "trainer": {**config["trainer"], "select": select, "finetune_steps": 0}}
+        for select in ("best", "last", "clean")
+    ]
+    keys = [provenance.run_key(other, fingerprint, code) for other in others]
+    if source := runs.continue_from(run, experiment.settings.runs_root, keys):
+        log.info("the epochs are those of %s", source)
 
 
 def _tell_again(folder: Path, on_epoch: OnEpoch | None) -> None:
@@ -161,7 +175,10 @@ def prepare(experiment: Experiment, splits: Splits) -> Prepared:
         class_counts=tuple(class_counts(train.labels, num_classes).tolist()),
         transition=experiment.noise_model.transition(num_classes),
     )
-    for name, part in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
+    parts = {"train": splits.train, "val": splits.val, "test": splits.test, "clean": splits.clean}
+    for name, part in parts.items():
+        if part is None:
+            continue
         facts[f"data/{name}/size"] = len(part)
         for kind, labels in (("clean", part.clean), ("observed", part.labels)):
             shares = class_counts(labels, num_classes) / max(1, len(part))
@@ -230,6 +247,7 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         folder=run.folder,
         on_epoch=each_epoch,
         resume=run.resuming,
+        clean=splits.clean if strategy.predicts == "class" else None,
     )
     natural = natural_prior(experiment, splits) if strategy.predicts == "class" else None
     predictor = strategy.fit(task, experiment.model, trainer)
@@ -251,9 +269,8 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     scores |= {"data/train/synthetic": float(synthetic)} if balance.synthesises else {}
     scores |= {"cost/parameters": float(sum(parameter.numel() for parameter in parameters))}
     predictions.save(run.folder / "predictions.npz", **found)
-    run.write_json(
-        "metrics.json", {"score": scores[settings.score], "best_epoch": trainer.progress.best_epoch, **scores}
-    )
+    epochs = {"best_epoch": trainer.progress.best_epoch, "selected_epoch": trainer.selected_epoch}
+    run.write_json("metrics.json", {"score": scores[settings.score], **epochs, **scores})
     if settings.figures:
         plots.draw(run.folder)
         tracking.log_model(run.folder, predictor, val, experiment.tracking)

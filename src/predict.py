@@ -82,7 +82,7 @@ def predict(options: Options) -> pd.DataFrame:
         raise UserError(str(error)) from None
     experiment.model.setup(task)
     experiment.strategy.setup(task, experiment.model, experiment.imbalance_strategy.criterion)
-    load_weights(folder / f"{cfg.trainer.select}.pt", experiment.model, experiment.strategy, device)
+    load_weights(folder / experiment.trainer.weights, experiment.model, experiment.strategy, device)
     predictor = Predictor(experiment.model.to(device), experiment.strategy.to(device))
     rows = np.arange(len(new.inputs), dtype=np.int64)
     p = probabilities(predictor, new.inputs.resident(device), rows, device).astype(np.float64)

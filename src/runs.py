@@ -30,6 +30,8 @@ from src.provenance import identity, mask, now
 
 HEARTBEAT = 5.0  # seconds between signs of life
 DIFF_BYTES = 1 << 20
+CONTINUED = {"best.pt", "last.pt", "clean.pt", "history.jsonl", "transition.json"}
+"""What a run that differs only in what comes after the epochs takes over from another."""
 
 Status = Literal["finished", "failed", "killed", "pruned", "running"]
 
@@ -303,6 +305,21 @@ def _fresh(folder: Path, config: Mapping[str, Any], record: Mapping[str, Any]) -
         raise
     lease.path = folder / "LEASE"
     return Run(folder, lease)
+
+
+def continue_from(run: Run, root: Path, keys: Sequence[str]) -> Path | None:
+    """Let a fresh run go on where a finished one ended that has one of these keys; returns that run's folder.
+
+    What it takes over are the weights of its epochs, what they measured, and its transition matrix.
+    """
+    there = [path for key in keys for path in sorted(root.glob(f"*-{key}")) if status(path) == "finished"]
+    if run.resuming or not there:
+        return None
+    run.resuming = True
+    for path in sorted(there[0].iterdir()):
+        if path.name in CONTINUED:
+            shutil.copy2(path, run.folder)
+    return there[0]
 
 
 def _take(folder: Path, now: float) -> Lease:

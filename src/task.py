@@ -96,6 +96,8 @@ class Splits:
     test: Split
     class_names: tuple[str, ...]
     domain_names: tuple[str, ...] = ("all",)
+    clean: Split | None = None
+    """A few training examples with right labels that no noise model reaches, for methods that learn from some."""
     views: int = 1
     """Independent pictures of the same example that share the channel axis (projections of one event)."""
     natural_prior: tuple[float, ...] | None = None

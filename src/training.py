@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from src import checkpoint
 from src.augmentations.base import Augmentation
-from src.component import Component, PositiveInt
+from src.component import Component, NonNegativeInt, PositiveInt
 from src.errors import UserError, did_you_mean
 from src.evaluation.metrics import METRICS, higher_is_better, metrics
 from src.imbalance_strategies.base import ImbalanceStrategy
@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 FULL_BATCH = 4096
 """Examples at a time when an optimizer takes all of them in one step; only memory depends on it."""
 
+Batches = tuple[Batch, Batch | None, Batch | None]
+"""Of the source, of the target domain, of the clean set."""
+
 OnEpoch = Callable[[int, dict[str, float]], bool | None]
 """Called with (epoch, metrics) after each epoch; returning True stops the training."""
 
@@ -59,7 +62,8 @@ class TrainerOptions(Component):
         batch_size: Annotated[int, Ge(2)],
         monitor: str,
         patience: PositiveInt | None,
-        select: Literal["best", "last"],
+        select: Literal["best", "last", "clean"],
+        finetune_steps: NonNegativeInt,
         watch: list[Literal["test", "val_clean"]],
         device: str,
         precision: Literal["fp32", "bf16"],
@@ -77,11 +81,21 @@ class TrainerOptions(Component):
             raise ValueError(f"monitor={monitor}: runs do not report it{did_you_mean(monitor, known)}")
         self.epochs, self.max_steps, self.batch_size = epochs, max_steps, batch_size
         self.monitor, self.patience, self.select = monitor, patience, select
-        self.watch = watch
+        self.watch, self.finetune_steps = watch, finetune_steps
         self.device = find_device(device)
         self.precision, self.compile = precision, compile
         self.deterministic, self.tf32, self.num_threads = deterministic, tf32, num_threads
         self.resume, self.progress = resume, progress
+
+    @property
+    def learns_from_clean(self) -> bool:
+        """Whether the clean set chooses the epoch, or the training ends on it."""
+        return self.select == "clean" or self.finetune_steps > 0
+
+    @property
+    def weights(self) -> str:
+        """The file of the run's folder that holds the weights it is judged by."""
+        return "finetuned.pt" if self.finetune_steps else f"{self.select}.pt"
 
     def apply(self) -> None:
         """Set torch's process-wide switches. Checkpoints move between devices; bits agree only on the same one."""
@@ -135,6 +149,9 @@ class Progress:
     step: int = 0
     best: float = math.nan
     best_epoch: int = 0
+    best_clean: tuple[float, float] = (-math.inf, -math.inf)
+    """On the clean set: the monitored metric, the larger the better, and minus the loss, which decides between equals."""
+    best_clean_epoch: int = 0
     converged: bool = False
     stalled: bool = False
 
@@ -162,11 +179,14 @@ class Trainer:
         folder: Path,
         on_epoch: OnEpoch,
         resume: bool = False,
+        clean: Split | None = None,
     ) -> None:
         self.options, self.device = options, options.device
         self.train = train
         self.source = Loader(train, self.device)
         self.target = Loader(target, self.device) if target is not None and len(target) else None
+        self.clean = clean
+        self.clean_source: Loader | None = None
         self.val, self.val_inputs = val, val.inputs.resident(self.device)
         self.class_names = class_names
         self.balance, self.augmentation = balance, augmentation
@@ -224,6 +244,7 @@ class Trainer:
         strategy.to(self.device)
         if self.options.compile:
             model.features = torch.compile(model.features)  # type: ignore[method-assign]
+        self.clean_source = Loader(self.clean, self.device) if self.clean is not None and strategy.uses_clean else None
         optimizer = self.make_optimizer(strategy.parameter_groups(model))
         obey_factors(optimizer)
         self._plan(full_batch=getattr(optimizer, "full_batch", False))
@@ -270,18 +291,51 @@ class Trainer:
         return stop
 
     def _selected(self, predictor: Predictor) -> Predictor:
-        """The predictor with the weights of the epoch that `trainer.select` names."""
-        if self.options.select == "best":
-            load_weights(self.folder / "best.pt", predictor.model, predictor.strategy, self.device)
+        """The predictor with the weights of the epoch that `trainer.select` names, then tuned on the clean set if asked."""
+        select = self.options.select
+        if select != "last":
+            load_weights(self.folder / f"{select}.pt", predictor.model, predictor.strategy, self.device)
+        if self.options.finetune_steps:
+            self._finetune(predictor)
+            checkpoint.save(self.folder / self.options.weights, _weights(predictor, self.selected_epoch))
         return predictor
+
+    @property
+    def selected_epoch(self) -> int:
+        now = self.progress
+        return {"best": now.best_epoch, "last": now.epoch, "clean": now.best_clean_epoch}[self.options.select]
+
+    def _finetune(self, predictor: Predictor) -> None:
+        """Steps on the clean set's scores at the optimizer's own rate; batch norm and dropout as in use, so few examples do."""
+        assert self.clean is not None
+        loader, steps = Loader(self.clean, self.device), self.options.finetune_steps
+        optimizer = self.make_optimizer(predictor.strategy.parameter_groups(predictor.model))
+        obey_factors(optimizer)
+        generator = torch_stream(self.seed, "augment clean", device=self.device)
+        sizes = [min(loader.size, self.batch_size)] * steps
+        predictor.eval()
+        for batch in loader.batches(endless(loader.size, iter(sizes), self.seed, "finetune batches", 0)):
+            optimizer.zero_grad(set_to_none=True)
+            p = predictor.scores(self.augmentation(batch.x, generator))
+            loss = -p.gather(1, batch.y[:, None]).clamp_min(torch.finfo(p.dtype).tiny).log().mean()
+            loss.backward()
+            optimizer.step()
+        log.info("fine-tuned on %d clean examples: %d steps, loss %.4f", loader.size, steps, loss.item())
 
     def validate(self, predictor: Predictor) -> dict[str, float]:
         """Validation metrics on observed labels, named val/...; `val/loss` is the mean -log p of the label."""
-        p = probabilities(predictor, self.val_inputs, self.val.rows, self.device)
+        found = self._measured("val", predictor, self.val)
+        if self.clean is not None:
+            found |= self._measured("clean", predictor, self.clean)
+        return found
+
+    def _measured(self, name: str, predictor: Predictor, split: Split) -> dict[str, float]:
+        inputs = self.val_inputs if split.inputs is self.val.inputs else split.inputs
+        p = probabilities(predictor, inputs, split.rows, self.device)
         if not np.isfinite(p).all():
             raise UserError(self._diverged("the validation scores are not finite"))
-        found = metrics(p, self.val.labels, self.val.weight, self.class_names)
-        return {f"val/{name}": value for name, value in found.items()}
+        found = metrics(p, split.labels, split.weight, self.class_names)
+        return {f"{name}/{metric}": value for metric, value in found.items()}
 
     def _finished(self) -> bool:
         now, options = self.progress, self.options
@@ -321,11 +375,11 @@ class Trainer:
         seen = steps = 0
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
         with self._bar() as bar:
-            for source, target in self._augmented():
+            for source, target, clean in self._augmented():
                 optimizer.zero_grad(set_to_none=True)
                 progress = self._told()
                 with autocast:
-                    losses = strategy.loss(model, source, target, None, progress)
+                    losses = strategy.loss(model, source, target, clean, progress)
                 losses["total"].backward()
                 optimizer.step()
                 if schedule is not None:
@@ -345,7 +399,7 @@ class Trainer:
     def _all_at_once(self, model: Model, strategy: Strategy, optimizer: Optimizer) -> tuple[int, dict[str, float]]:
         """One step on all examples, in full precision; returns what `_epoch` does, counting every evaluation's events."""
         batches = list(self._augmented())
-        size = sum(len(source) for source, _ in batches)
+        size = sum(len(source) for source, _, _ in batches)
         means: dict[str, float] = {}
         evaluations = 0
         progress = self._told()
@@ -356,7 +410,7 @@ class Trainer:
             means.clear()
             seed_torch(self.seed, "dropout", self.progress.epoch)  # the same function at every evaluation
             optimizer.zero_grad(set_to_none=True)
-            for source, target in batches:
+            for source, target, _ in batches:
                 losses = strategy.loss(model, source, target, None, progress)
                 (losses["total"] * (len(source) / size)).backward()
                 for name, value in losses.items():
@@ -369,25 +423,32 @@ class Trainer:
         self.progress.step += 1
         return evaluations * size, {**means, "train/iterations": float(getattr(optimizer, "iterations", evaluations))}
 
-    def _augmented(self) -> Iterator[tuple[Batch, Batch | None]]:
+    def _augmented(self) -> Iterator[Batches]:
         """The batches of the present epoch, varied by the augmentation."""
         generator = torch_stream(self.seed, "augment", self.progress.epoch, device=self.device)
-        for source, target in self._batches(self.progress.epoch):
-            source.x = self.augmentation(source.x, generator)
-            if target is not None:
-                target.x = self.augmentation(target.x, generator)
-            yield source, target
+        for batches in self._batches(self.progress.epoch):
+            for batch in batches:
+                if batch is not None:
+                    batch.x = self.augmentation(batch.x, generator)
+            yield batches
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Batch, Batch | None]]:
+    def _batches(self, epoch: int) -> Iterator[Batches]:
         self._told()
         order = self.balance.order(numpy_stream(self.seed, "batches", epoch))
         left = None if self.steps_per_epoch == 1 else self.total_steps - self.progress.step
         pieces = list(itertools.islice(chunks(order, self.batch_size), left))
-        if self.target is None:
-            return ((batch, None) for batch in self.source.batches(iter(pieces)))
-        start = (epoch - 1) * len(order)
-        wanted = endless(self.target.size, iter([len(p) for p in pieces]), self.seed, "target batches", start)
-        return zip(self.source.batches(iter(pieces)), self.target.batches(wanted), strict=True)
+        sizes = [len(piece) for piece in pieces]
+        target = self._beside(self.target, "target batches", sizes, (epoch - 1) * len(order))
+        size = min(self.clean_source.size if self.clean_source else 0, self.batch_size)
+        steps = (epoch - 1) * self.steps_per_epoch
+        clean = self._beside(self.clean_source, "clean batches", [size] * len(pieces), steps * size)
+        return zip(self.source.batches(iter(pieces)), target, clean, strict=False)
+
+    def _beside(self, loader: Loader | None, name: str, sizes: list[int], start: int) -> Iterator[Batch | None]:
+        """Batches of these sizes from an endless sequence of the loader's examples."""
+        if loader is None:
+            return itertools.repeat(None)
+        return loader.batches(endless(loader.size, iter(sizes), self.seed, name, start))
 
     def _told(self) -> float:
         """The progress from 0 to 1, which the imbalance strategy is told."""
@@ -415,21 +476,23 @@ class Trainer:
         )  # fmt: skip
 
     def _remember(self, found: dict[str, float], predictor: Predictor, rest: dict[str, Any]) -> None:
-        """Write last.pt, with the rest of what a resumed training needs, and best.pt first if this epoch is the best."""
+        """Write last.pt, with the rest of what a resumed training needs; before it best.pt and clean.pt, if it is the best."""
         monitor, now = self.options.monitor, self.progress
         if monitor not in found:
             raise UserError(f"trainer.monitor={monitor}: this run does not report it{did_you_mean(monitor, found)}")
         value = found[monitor]
         sign = 1 if higher_is_better(monitor) else -1
-        model, strategy = predictor.model.state_dict(), predictor.strategy.state_dict()
-        weights = {"model": model, "strategy": strategy, "epoch": now.epoch}
+        weights = _weights(predictor, now.epoch)
         if math.isnan(now.best) or sign * value > sign * now.best:
             now.best, now.best_epoch = value, now.epoch
             checkpoint.save(self.folder / "best.pt", weights)
-        checkpoint.save(
-            self.folder / "last.pt",
-            {**weights, **rest, "balance": self.balance.state_dict(), "progress": vars(now).copy()},
-        )
+        if self.clean is not None:
+            on_clean = sign * found["clean/" + monitor.removeprefix("val/")], -found["clean/loss"]
+            if on_clean > now.best_clean:
+                now.best_clean, now.best_clean_epoch = on_clean, now.epoch
+                checkpoint.save(self.folder / "clean.pt", weights)
+        state = {"balance": self.balance.state_dict(), "progress": vars(now).copy()}
+        checkpoint.save(self.folder / "last.pt", {**weights, **rest, **state})
 
     def _restore(self, model: Model, strategy: Strategy, optimizer: Optimizer, schedule: LRScheduler | None) -> None:
         state = load_weights(self.folder / "last.pt", model, strategy, self.device)
@@ -444,6 +507,10 @@ class Trainer:
     def _diverged(self, what: str) -> str:
         where = f"epoch {self.progress.epoch}, step {self.progress.step}"
         return f"training diverged at {where}: {what}; try a smaller optimizer.lr"
+
+
+def _weights(predictor: Predictor, epoch: int) -> dict[str, Any]:
+    return {"model": predictor.model.state_dict(), "strategy": predictor.strategy.state_dict(), "epoch": epoch}
 
 
 def obey_factors(optimizer: Optimizer) -> None:

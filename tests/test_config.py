@@ -30,13 +30,14 @@ def test_the_groups_are_the_folders_of_conf():
 )
 def test_every_option_of_every_group_passes_the_check(digits, path):
     needed = {
-        **dict.fromkeys(("dann", "discriminator"), "dataset=nova"),
+        **dict.fromkeys(("dann", "discriminator"), ("dataset=nova",)),
         **dict.fromkeys(
-            ("onecycle", "cosine", "noise_adaptation", "t_revision", "progressive", "recall"), "optimizer=adam"
+            ("onecycle", "cosine", "noise_adaptation", "t_revision", "progressive", "recall"), ("optimizer=adam",)
         ),
-        "ldam": "model.head=cosine",
+        **dict.fromkeys(("reweight", "meta_weight_net", "clean_only"), ("optimizer=adam", "dataset.clean.per_class=2")),
+        "ldam": ("model.head=cosine",),
     }
-    pair = [needed[path.stem]] if path.stem in needed else []
+    pair = needed.get(path.stem, ())
     required = (
         {"transition": ["noise_model.matrix=[[.9,.1],[.1,.9]]"]}.get(path.stem, [])
         if path.parent.name == "noise_model"
@@ -121,7 +122,7 @@ def test_an_optimizer_without_a_learning_rate_takes_no_schedule(digits, schedule
 IMBALANCE = [
     (["imbalance_strategy=ldam"], "imbalance_strategy=ldam has margins between cosines, and model=mlr ends in a linear layer; add model.head=cosine"),
     (["imbalance_strategy=combined", "imbalance_strategy.loss=ldam"], "imbalance_strategy=combined has margins between cosines"),
-    (["imbalance_strategy=oversample", "strategy=cluster_then_label"], "takes all examples alike, so that imbalance_strategy=oversample has no effect"),
+    (["imbalance_strategy=oversample", "strategy=cluster_then_label"], "weighs and draws no training examples, so that imbalance_strategy=oversample has no effect"),
     (["imbalance_strategy=focal", "strategy=gce"], "strategy=gce has a loss of its own, in which that of imbalance_strategy=focal has no place"),
     (["imbalance_strategy=logit_adjustment", "strategy=bootstrap"], "strategy=bootstrap has a loss of its own"),
     (["imbalance_strategy=focal", "strategy=ensemble"], "strategy=ensemble has a loss of its own"),

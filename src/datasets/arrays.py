@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
-from src.datasets.base import Dataset, Thinning, Unlabelled, fractions_ok
+from src.datasets.base import NO_CLEAN_SET, CleanSet, Dataset, Profile, Thinning, Unlabelled, fractions_ok
 from src.datasets.cache import fingerprint
 from src.datasets.columns import Columns, features, splits_of
 from src.datasets.inputs import ArrayInputs, Scale
@@ -39,11 +39,13 @@ class Arrays(Dataset):
         train_size: PositiveInt | None = None,
         class_counts: list[PositiveInt] | None = None,
         imbalance_ratio: PositiveFloat | None = None,
+        imbalance_profile: Profile = "exponential",
+        clean: CleanSet = NO_CLEAN_SET,
         val_fraction: OpenFraction = 0.15,
         test_fraction: OpenFraction = 0.2,
     ) -> None:
         fractions_ok(val_fraction, test_fraction)
-        self.thinning = Thinning(train_size, class_counts, imbalance_ratio)
+        self.thinning = Thinning(train_size, class_counts, imbalance_ratio, imbalance_profile, clean)
         self.path, self.scale, self.target_labels = path, scale, target_labels
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
 

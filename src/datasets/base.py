@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
 
-from src.component import Component
+from src.component import Component, PositiveInt
 from src.errors import UserError
 from src.seeding import numpy_stream
 from src.task import Inputs, IntArray, Split, Splits, class_counts
@@ -30,6 +32,8 @@ class Dataset(Component):
     domains: ClassVar[int | None] = 1
     """How many domains it has; None if only the files tell."""
 
+    thinning: Thinning
+
     learned: dict[str, Any] = {}  # noqa: RUF012 (replaced, never changed)
     """What `read` must know of the training data (a table's means, say); set by `splits`, stored with the run."""
 
@@ -48,31 +52,54 @@ class Dataset(Component):
         raise UserError(f"{path}: dataset={type(self).__module__.rpartition('.')[2]} cannot read files without labels")
 
 
+@with_config(ConfigDict(extra="forbid"))
+class CleanSet(TypedDict):
+    """How many examples are set aside with right labels, for methods that learn from some: in all, or of each class."""
+
+    size: PositiveInt | None
+    per_class: PositiveInt | None
+
+
+NO_CLEAN_SET = CleanSet(size=None, per_class=None)
+Profile = Literal["exponential", "step"]
+
+
 @dataclass(frozen=True)
 class Thinning:
-    """How to thin a training split: to a size, to counts per class, or to an imbalance ratio.
+    """What becomes of a training split: a clean set is taken from it, the rest is thinned.
 
-    `ratio` = largest : smallest class; counts fall exponentially from the first class to the last (Cui 2019), which for
-    two classes is a step.
+    To a size, to counts per class, or to an imbalance ratio = largest : smallest class. Counts fall exponentially from
+    the first class to the last (Cui 2019), or in one step: the last half of the classes, rounded down, are the rare
+    ones (Buda 2018).
     """
 
     size: int | None = None
     counts: Sequence[int] | None = None
     ratio: float | None = None
+    profile: Profile = "exponential"
+    clean: CleanSet = field(default_factory=lambda: NO_CLEAN_SET)
 
     def __post_init__(self) -> None:
         if self.counts is not None and self.ratio is not None:
             raise ValueError("class_counts and imbalance_ratio are both set: give one of them")
         if self.ratio is not None and self.ratio < 1:
             raise ValueError(f"imbalance_ratio={self.ratio}: largest : smallest class, at least 1")
+        if self.clean["size"] is not None and self.clean["per_class"] is not None:
+            raise ValueError("clean.size and clean.per_class are both set: give one of them")
 
-    def apply(self, split: Split, num_classes: int, seed: int) -> Split:
-        """Thin the source domain's examples at random; other domains stay as they are.
+    @property
+    def has_clean_set(self) -> bool:
+        return self.clean["size"] is not None or self.clean["per_class"] is not None
 
-        Raises UserError if more examples of a class are asked for than there are.
+    def apply(self, split: Split, num_classes: int, seed: int) -> tuple[Split, Split | None]:
+        """(the training split, the clean set if there is one): random examples of the source domain, disjoint.
+
+        Examples of other domains stay as they are in the training split. Raises UserError if more examples of a class
+        are asked for than there are.
         """
+        split, clean = self._set_aside(split, num_classes, seed)
         if self.size is None and self.counts is None and self.ratio is None:
-            return split
+            return split, clean
         rng = numpy_stream(seed, "subsample")
         source, other = np.flatnonzero(split.domain == 0), np.flatnonzero(split.domain != 0)
         if self.size is not None:
@@ -84,12 +111,40 @@ class Thinning:
             raise UserError(f"dataset.train_size={self.size} leaves no example of class {np.argmin(have)}; keep more")
         want = self._wanted(have)
         chosen = [rng.permutation(source[split.clean[source] == c])[: want[c]] for c in range(num_classes)]
-        return split.select(np.sort(np.concatenate([*chosen, other])))
+        return split.select(np.sort(np.concatenate([*chosen, other]))), clean
+
+    def _set_aside(self, split: Split, num_classes: int, seed: int) -> tuple[Split, Split | None]:
+        """(the rest, the clean set with its right labels)."""
+        if not self.has_clean_set:
+            return split, None
+        source = numpy_stream(seed, "clean").permutation(np.flatnonzero(split.domain == 0))
+        have = class_counts(split.clean[source], num_classes)
+        each, size = self.clean["per_class"], self.clean["size"]
+        if each is not None:
+            if each >= have.min():
+                raise UserError(
+                    f"dataset.clean.per_class={each}, but class {np.argmin(have)} has {have.min()} training examples, "
+                    "of which some must be left to learn from"
+                )
+            taken = np.concatenate([source[split.clean[source] == c][:each] for c in range(num_classes)])
+        else:
+            taken = source[:size]
+        rest = np.setdiff1d(np.arange(len(split)), taken)
+        if len(taken) < (size or 0) or not class_counts(split.clean[rest], num_classes).all():
+            raise UserError(
+                f"dataset.clean.size={size}, but there are {len(source)} training examples, of which some of each class "
+                "must be left to learn from"
+            )
+        clean = split.select(np.sort(taken))
+        return split.select(rest), clean.with_labels(clean.clean)
 
     def _wanted(self, have: IntArray) -> IntArray:
         if self.ratio is not None:
-            exponent = -np.arange(len(have)) / max(len(have) - 1, 1)
-            profile = np.power(float(self.ratio), exponent)
+            place = np.arange(len(have))
+            if self.profile == "step":
+                profile = np.where(place < len(have) - len(have) // 2, 1.0, 1 / self.ratio)
+            else:
+                profile = np.power(float(self.ratio), -place / max(len(have) - 1, 1))
             return np.maximum(1, np.floor(np.min(have / profile) * profile + 1e-9)).astype(np.int64)
         if self.counts is None:
             return have

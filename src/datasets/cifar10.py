@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
-from src.datasets.base import Dataset, Thinning, Unlabelled
+from src.datasets.base import NO_CLEAN_SET, CleanSet, Dataset, Profile, Thinning, Unlabelled
 from src.datasets.cache import fingerprint
 from src.datasets.inputs import ArrayInputs
 from src.datasets.official import Pictures, official_splits
@@ -40,9 +40,11 @@ class CIFAR10(Dataset):
         train_size: PositiveInt | None = None,
         class_counts: list[PositiveInt] | None = None,
         imbalance_ratio: PositiveFloat | None = None,
+        imbalance_profile: Profile = "exponential",
+        clean: CleanSet = NO_CLEAN_SET,
         val_fraction: OpenFraction = 0.1,
     ) -> None:
-        self.thinning = Thinning(train_size, class_counts, imbalance_ratio)
+        self.thinning = Thinning(train_size, class_counts, imbalance_ratio, imbalance_profile, clean)
         self.classes, self.val_fraction = classes, val_fraction
 
     def splits(self, data_root: Path, cache_root: Path, seed: int) -> Splits:

@@ -109,8 +109,8 @@ def splits_of(
         )
     if not len(val) or not val.labelled.any() or not len(test):
         raise UserError(f"{where}: the validation or the test part has no labelled example")
-    train = thinning.apply(train, num_classes, seed)
-    return Splits(train, val, test, names, domain_names, fingerprint=fingerprint, notes=notes)
+    train, clean_set = thinning.apply(train, num_classes, seed)
+    return Splits(train, val, test, names, domain_names, clean_set, fingerprint=fingerprint, notes=notes)
 
 
 def _column(columns: Columns, name: str) -> npt.NDArray[Any] | None:

@@ -8,7 +8,18 @@ import numpy as np
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
 from src.datasets.arrays import unlabelled
-from src.datasets.base import Dataset, Thinning, Unlabelled, fractions_ok, keep_classes, random_split, whole
+from src.datasets.base import (
+    NO_CLEAN_SET,
+    CleanSet,
+    Dataset,
+    Profile,
+    Thinning,
+    Unlabelled,
+    fractions_ok,
+    keep_classes,
+    random_split,
+    whole,
+)
 from src.datasets.inputs import ArrayInputs
 from src.errors import UserError
 from src.seeding import numpy_stream
@@ -25,11 +36,13 @@ class Digits(Dataset):
         train_size: PositiveInt | None = None,
         class_counts: list[PositiveInt] | None = None,
         imbalance_ratio: PositiveFloat | None = None,
+        imbalance_profile: Profile = "exponential",
+        clean: CleanSet = NO_CLEAN_SET,
         val_fraction: OpenFraction = 0.15,
         test_fraction: OpenFraction = 0.25,
     ) -> None:
         fractions_ok(val_fraction, test_fraction)
-        self.thinning = Thinning(train_size, class_counts, imbalance_ratio)
+        self.thinning = Thinning(train_size, class_counts, imbalance_ratio, imbalance_profile, clean)
         self.classes, self.val_fraction, self.test_fraction = classes, val_fraction, test_fraction
 
     def splits(self, data_root: Path, cache_root: Path, seed: int) -> Splits:
@@ -42,8 +55,8 @@ class Digits(Dataset):
         everything = whole(inputs, labels)
         parts = random_split(labels, fractions, numpy_stream(seed, "data"))
         train, val, test = (everything.select(part) for part in parts)
-        train = self.thinning.apply(train, len(names), seed)
-        return Splits(train, val, test, names, fingerprint="scikit-learn digits")
+        train, clean = self.thinning.apply(train, len(names), seed)
+        return Splits(train, val, test, names, clean=clean, fingerprint="scikit-learn digits")
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:
         """An npz or HDF5 file with X (n, 8, 8), grey levels 0..16."""

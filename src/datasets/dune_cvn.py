@@ -10,7 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
-from src.datasets.base import Dataset, Thinning, Unlabelled, fractions_ok, random_split, whole
+from src.datasets.base import (
+    NO_CLEAN_SET,
+    CleanSet,
+    Dataset,
+    Profile,
+    Thinning,
+    Unlabelled,
+    fractions_ok,
+    random_split,
+    whole,
+)
 from src.datasets.cache import digest, digests, fingerprint, kept
 from src.datasets.inputs import ArrayInputs, Scale
 from src.errors import UserError
@@ -39,11 +49,13 @@ class DuneCVN(Dataset):
         train_size: PositiveInt | None = None,
         class_counts: list[PositiveInt] | None = None,
         imbalance_ratio: PositiveFloat | None = None,
+        imbalance_profile: Profile = "exponential",
+        clean: CleanSet = NO_CLEAN_SET,
         val_fraction: OpenFraction = 0.15,
         test_fraction: OpenFraction = 0.25,
     ) -> None:
         fractions_ok(val_fraction, test_fraction)
-        self.thinning = Thinning(train_size, class_counts, imbalance_ratio)
+        self.thinning = Thinning(train_size, class_counts, imbalance_ratio, imbalance_profile, clean)
         self.folder, self.size, self.pooling, self.scale = folder, size, pooling, scale
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
 
@@ -65,8 +77,9 @@ class DuneCVN(Dataset):
         fractions = [1 - self.val_fraction - self.test_fraction, self.val_fraction]
         parts = random_split(labels, fractions, numpy_stream(seed, "data"))
         train, val, test = (everything.select(part) for part in parts)
+        train, clean = self.thinning.apply(train, len(FLAVOURS), seed)
         return Splits(
-            train=self.thinning.apply(train, len(FLAVOURS), seed), val=val, test=test,
+            train=train, val=val, test=test, clean=clean,
             class_names=tuple(FLAVOURS), views=VIEWS, fingerprint=fingerprint(paths + records, folder, cache_root),
         )  # fmt: skip
 

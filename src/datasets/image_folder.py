@@ -9,7 +9,17 @@ from typing import Literal
 import numpy as np
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
-from src.datasets.base import Dataset, Thinning, Unlabelled, fractions_ok, random_split, whole
+from src.datasets.base import (
+    NO_CLEAN_SET,
+    CleanSet,
+    Dataset,
+    Profile,
+    Thinning,
+    Unlabelled,
+    fractions_ok,
+    random_split,
+    whole,
+)
 from src.datasets.cache import digest, digests, fingerprint, kept
 from src.datasets.inputs import ArrayInputs
 from src.datasets.pictures import class_folders, decoded, labelled_files, picture_files
@@ -36,11 +46,13 @@ class ImageFolder(Dataset):
         train_size: PositiveInt | None = None,
         class_counts: list[PositiveInt] | None = None,
         imbalance_ratio: PositiveFloat | None = None,
+        imbalance_profile: Profile = "exponential",
+        clean: CleanSet = NO_CLEAN_SET,
         val_fraction: OpenFraction = 0.15,
         test_fraction: OpenFraction = 0.2,
     ) -> None:
         fractions_ok(val_fraction, test_fraction)
-        self.thinning = Thinning(train_size, class_counts, imbalance_ratio)
+        self.thinning = Thinning(train_size, class_counts, imbalance_ratio, imbalance_profile, clean)
         self.path, self.image_size, self.channels = path, image_size, channels
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
 
@@ -68,8 +80,10 @@ class ImageFolder(Dataset):
         of_part = np.repeat(np.arange(len(found)), sizes)
         rows = self._rows(labels, of_part, parts, seed)
         train, val, test = (everything.select(part) for part in rows)
-        train = self.thinning.apply(train, len(names), seed)
-        return Splits(train, val, test, tuple(names), fingerprint=fingerprint(files, folder, cache_root))
+        train, clean_set = self.thinning.apply(train, len(names), seed)
+        return Splits(
+            train, val, test, tuple(names), clean=clean_set, fingerprint=fingerprint(files, folder, cache_root)
+        )
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:
         """A folder of pictures, or one picture."""

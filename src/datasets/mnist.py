@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from src.component import OpenFraction, PositiveFloat, PositiveInt
-from src.datasets.base import Dataset, Thinning, Unlabelled
+from src.datasets.base import NO_CLEAN_SET, CleanSet, Dataset, Profile, Thinning, Unlabelled
 from src.datasets.cache import fingerprint
 from src.datasets.inputs import ArrayInputs
 from src.datasets.official import Pictures, official_splits, reshaped
@@ -33,12 +33,14 @@ class MNIST(Dataset):
         train_size: PositiveInt | None = None,
         class_counts: list[PositiveInt] | None = None,
         imbalance_ratio: PositiveFloat | None = None,
+        imbalance_profile: Profile = "exponential",
+        clean: CleanSet = NO_CLEAN_SET,
         val_fraction: OpenFraction = 0.1,
         image_size: PositiveInt | None = None,
         channels: Literal[1, 3] = 1,
         download: bool = False,
     ) -> None:
-        self.thinning = Thinning(train_size, class_counts, imbalance_ratio)
+        self.thinning = Thinning(train_size, class_counts, imbalance_ratio, imbalance_profile, clean)
         self.classes, self.val_fraction, self.download = classes, val_fraction, download
         self.image_size, self.channels = image_size, channels
 

@@ -18,7 +18,7 @@ from annotated_types import Ge, Le, Len
 from src import simulators
 from src.component import NonNegativeFloat, NonNegativeInt, OpenFraction, PositiveFloat, PositiveInt
 from src.datasets import caf, packing
-from src.datasets.base import Dataset, Thinning, Unlabelled, fractions_ok, random_split
+from src.datasets.base import NO_CLEAN_SET, CleanSet, Dataset, Profile, Thinning, Unlabelled, fractions_ok, random_split
 from src.datasets.cache import digest, digests, file_digest, unwritable
 from src.datasets.inputs import ArrayInputs, Scale
 from src.errors import UserError
@@ -51,6 +51,8 @@ class NOvA(Dataset):
         train_size: PositiveInt | None = None,
         class_counts: list[PositiveInt] | None = None,
         imbalance_ratio: PositiveFloat | None = None,
+        imbalance_profile: Profile = "exponential",
+        clean: CleanSet = NO_CLEAN_SET,
         val_fraction: OpenFraction = 0.1,
         test_fraction: OpenFraction = 0.2,
         events: PositiveInt = 8000,
@@ -61,7 +63,7 @@ class NOvA(Dataset):
         fractions_ok(val_fraction, test_fraction)
         if not sum(class_mix):
             raise ValueError("class_mix is zero for all classes")
-        self.thinning = Thinning(train_size, class_counts, imbalance_ratio)
+        self.thinning = Thinning(train_size, class_counts, imbalance_ratio, imbalance_profile, clean)
         self.folder, self.scale, self.weights, self.target_labels = folder, scale, weights, target_labels
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
         self.events, self.shift, self.class_mix, self.simulation_seed = events, shift, class_mix, simulation_seed
@@ -91,8 +93,9 @@ class NOvA(Dataset):
             raise UserError(
                 f"the training split has no {DOMAINS[0]} event of class '{CLASSES[empty[0]]}'; add files or change dataset.class_mix"
             )
+        train, clean = self.thinning.apply(train, len(CLASSES), seed)
         return Splits(
-            self.thinning.apply(train, len(CLASSES), seed), val, test, CLASSES, DOMAINS, views=2,
+            train, val, test, CLASSES, DOMAINS, clean, views=2,
             natural_prior=NATURAL_PRIOR, fingerprint=fingerprint, notes=notes,
         )  # fmt: skip
 

@@ -39,11 +39,13 @@ def official_splits(
     learn, val = random_split(labels, [1 - val_fraction], numpy_stream(seed, "data"))
     learned = replace(whole(inputs, labels, rows), official_train=len(train[0]))
     test_rows, test_labels, _ = keep_classes(test[1], names, classes)
+    thinned, clean = thinning.apply(learned.select(learn), len(kept), seed)
     return Splits(
-        train=thinning.apply(learned.select(learn), len(kept), seed),
+        train=thinned,
         val=learned.select(val),
         test=whole(inputs, test_labels, len(train[0]) + test_rows),
         class_names=kept,
+        clean=clean,
         fingerprint=fingerprint,
     )
 

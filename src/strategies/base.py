@@ -21,6 +21,11 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 """(log-probabilities (B, C), labels (B,)) -> per-example loss (B,); supplied by the imbalance_strategy."""
 
 
+def negative_log_likelihood(log_probs: Tensor, y: Tensor) -> Tensor:
+    """-log p of the label, (B,)."""
+    return -log_probs.gather(1, y[:, None]).squeeze(1)
+
+
 ParameterGroups = list[dict[str, Any]]
 """What torch's optimizers take: parameters, each group with its own options if it has any.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,32 @@ def bagging(data: Examples, how: Growth) -> Iterator[list[Vote]]:
 
     forest = BaggingClassifier(DecisionTreeClassifier(max_depth=how.depth), how.rounds, random_state=how.random_state())
     forest.fit(data.x, data.y, sample_weight=data.weight)
-    for tree in forest.estimators_:
+    yield from _shares(forest, forest.estimators_, data)
+
+
+def balanced_bagging(data: Examples, how: Growth) -> Iterator[list[Vote]]:
+    """Bagging on balanced bootstraps: as many draws with replacement of each class as the rarest has examples.
+
+    So does Chen 2004's balanced random forest, whose features are drawn as well. imbalanced-learn's default would draw
+    a bootstrap first, in which the rarest class may be missing.
+    """
+    from imblearn.ensemble import BalancedBaggingClassifier
+    from sklearn.tree import DecisionTreeClassifier
+
+    _refuse_weights(data, "balanced_bagging")
+    if _one_class(data):
+        yield from bagging(data, how)
+        return
+    forest = BalancedBaggingClassifier(
+        DecisionTreeClassifier(max_depth=how.depth), how.rounds, bootstrap=False,
+        sampling_strategy="all", replacement=True, random_state=how.random_state(),
+    )  # fmt: skip
+    forest.fit(data.x, data.y)
+    yield from _shares(forest, [pipeline[-1] for pipeline in forest.estimators_], data)
+
+
+def _shares(forest: Any, trees: Iterable[Any], data: Examples) -> Iterator[list[Vote]]:
+    for tree in trees:
         shares = tree.tree_.value[:, 0, :] / tree.tree_.value[:, 0, :].sum(axis=1, keepdims=True)
         values = np.zeros((tree.tree_.node_count, data.classes))
         values[:, forest.classes_[tree.classes_.astype(np.int64)]] = shares
@@ -61,9 +87,28 @@ def bagging(data: Examples, how: Growth) -> Iterator[list[Vote]]:
 def adaboost(data: Examples, how: Growth) -> Iterator[list[Vote]]:
     """SAMME (Zhu 2009): weights of mistaken examples grow exponentially; votes as scikit-learn scales them."""
     from sklearn.ensemble import AdaBoostClassifier
+
+    yield from _samme(AdaBoostClassifier, "adaboost", data, how)
+
+
+def rusboost(data: Examples, how: Growth) -> Iterator[list[Vote]]:
+    """SAMME whose every tree learns from as many examples of each class as the rarest has (Seiffert 2010).
+
+    A tree is weighed by its error on all examples; the first that is no better than chance there ends the growth.
+    """
+    from imblearn.ensemble import RUSBoostClassifier
+
+    _refuse_weights(data, "rusboost")
+    if _one_class(data):
+        yield from adaboost(data, how)
+    else:
+        yield from _samme(RUSBoostClassifier, "rusboost", data, how)
+
+
+def _samme(classifier: Any, kind: str, data: Examples, how: Growth) -> Iterator[list[Vote]]:
     from sklearn.tree import DecisionTreeClassifier
 
-    boosted = AdaBoostClassifier(
+    boosted = classifier(
         DecisionTreeClassifier(max_depth=how.depth),
         n_estimators=how.rounds, learning_rate=how.learning_rate, random_state=how.random_state(),
     )  # fmt: skip
@@ -73,14 +118,26 @@ def adaboost(data: Examples, how: Growth) -> Iterator[list[Vote]]:
         if "worse than random" not in str(error):
             raise
         raise UserError(
-            "strategy.kind=adaboost: the first tree is no better than chance on the training labels, and nothing can be built "
-            "on it; try strategy.kind=bagging, or a larger strategy.max_depth"
+            f"strategy.kind={kind}: the first tree is no better than chance on the training labels, and nothing can be built "
+            "on it; try strategy.kind=bagging or balanced_bagging, or a larger strategy.max_depth"
         ) from None
     others = data.classes - 1
     for tree, weight in zip(boosted.estimators_, boosted.estimator_weights_, strict=False):
         chosen = tree.classes_[tree.tree_.value[:, 0, :].argmax(axis=1)]
         values = np.where(np.eye(data.classes, dtype=bool)[chosen], 1, -1 / others) / others
         yield [Vote(tree.tree_, weight * values, np.full(data.classes, weight))]
+
+
+def _one_class(data: Examples) -> bool:
+    return len(np.unique(data.y)) == 1
+
+
+def _refuse_weights(data: Examples, kind: str) -> None:
+    if not np.allclose(data.weight, 1):
+        raise UserError(
+            f"strategy.kind={kind} balances the classes itself, and weights would correct them twice; "
+            "use imbalance_strategy=none, or strategy.kind=bagging or adaboost"
+        )
 
 
 def logitboost(data: Examples, how: Growth) -> Iterator[list[Vote]]:

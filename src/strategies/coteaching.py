@@ -6,16 +6,15 @@ import copy
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import torch
 from annotated_types import Gt, Le
 from torch import Tensor
-from torch.nn import functional as F
 
 from src.component import Dropout, PositiveFloat
 from src.errors import UserError
 from src.models.base import Model
 from src.strategies.base import Criterion, Predictor, Strategy
 from src.strategies.flipped import prior_behind
+from src.strategies.selection import easiest, mean_of
 from src.task import Batch, Task
 
 if TYPE_CHECKING:
@@ -64,31 +63,14 @@ class Coteaching(Strategy):
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float
     ) -> dict[str, Tensor]:
         share = 1 - self.forgotten(progress)
-        group = source.y if self.stratify else torch.zeros_like(source.y)
         first, second = (network(source.x).log_softmax(dim=1) for network in (model, self.peer))
-        easy_first, easy_second = (
-            smallest(-log_probs.detach().gather(1, source.y[:, None]).squeeze(1), group, share)
-            for log_probs in (first, second)
-        )
+        easy_first, easy_second = (easiest(found, source.y, share, self.stratify) for found in (first, second))
         own = mean_of(self.criterion(first, source.y), easy_second)
         peer = mean_of(self.criterion(second, source.y), easy_first)
         return {"total": own + peer, "own": own, "peer": peer, "kept": easy_second.float().mean()}
 
     def scores(self, model: Model, x: Any) -> Tensor:
         return (super().scores(model, x) + super().scores(self.peer, x)) / 2
-
-
-def smallest(losses: Tensor, group: Tensor, share: float) -> Tensor:
-    """Mask (B,) of the share with the smallest losses in each group, to the nearest whole number, at least one."""
-    order = losses.argsort(stable=True)
-    members = F.one_hot(group[order])
-    rank = (members.cumsum(dim=0) * members).sum(dim=1)
-    quota = (share * members.sum(dim=0)).round().clamp_min(1)[group[order]]
-    return torch.empty_like(group, dtype=torch.bool).scatter(0, order, rank <= quota)
-
-
-def mean_of(values: Tensor, mask: Tensor) -> Tensor:
-    return (values * mask).sum() / mask.sum()
 
 
 def flip_rate(task: Task) -> float | None:

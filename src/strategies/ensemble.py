@@ -24,16 +24,16 @@ from src.task import Task
 if TYPE_CHECKING:
     from src.training import Trainer
 
-Kind = Literal["bagging", "adaboost", "logitboost", "smoothboost"]
+Kind = Literal["bagging", "balanced_bagging", "adaboost", "rusboost", "logitboost", "smoothboost"]
 
 
 class Ensemble(Strategy):
     """Trees on the flattened inputs, which are held in memory; the model, the optimizer and augmentation are not used.
 
     The rounds are spread over `trainer.epochs`, after each of which the ensemble so far is validated. Trees learn from
-    the examples that the imbalance strategy draws for one epoch, with its class weights. Scores: the mean of shares
-    (bagging), softmax of the votes (adaboost, as scikit-learn), softmax (logitboost), or the classes' mean hypotheses
-    scaled to sum to 1 (smoothboost, not calibrated).
+    the examples that the imbalance strategy draws for one epoch, with its class weights, which the two balancing kinds
+    refuse. Scores: the mean of shares (bagging, balanced_bagging), softmax of the votes (adaboost, rusboost, as
+    scikit-learn), softmax (logitboost), or the classes' mean hypotheses scaled to sum to 1 (smoothboost, not calibrated).
     """
 
     own_loss = True
@@ -92,7 +92,7 @@ class Ensemble(Strategy):
 
     def scores(self, model: Model, x: Any) -> Tensor:
         votes = self.trees.to(x.device).votes(x.flatten(1).float())
-        if self.kind in ("adaboost", "logitboost"):
+        if self.kind in ("adaboost", "rusboost", "logitboost"):
             return votes.softmax(dim=1)
         votes = votes.clamp_min(torch.finfo(votes.dtype).tiny)
         return votes / votes.sum(dim=1, keepdim=True)

@@ -15,11 +15,11 @@ SMALL = {"nova": {"events": 240, "class_mix": [1.0, 1.0, 1.0]}}
 def split(tmp_path):
     """Splits of a dataset by name and seed, from tiny files."""
 
-    def of(name, seed=0):
+    def of(name, seed=0, **options):
         root = tmp_path / f"data-{name}"
         if not root.exists():
             make(name, root)
-        dataset = yamls.build("dataset", name, **SMALL.get(name, {}))
+        dataset = yamls.build("dataset", name, **SMALL.get(name, {}), **options)
         return dataset.splits(root, tmp_path / "cache", seed)
 
     return of
@@ -49,6 +49,16 @@ def test_splits_are_disjoint_complete_and_seeded(name, split):
     assert not np.array_equal(a.val.rows, c.val.rows)
     assert a.fingerprint
     assert a.fingerprint == c.fingerprint
+
+
+@datasets
+def test_a_clean_set_is_taken_from_the_training_part_alone(name, split):
+    whole, reduced = split(name), split(name, clean={"size": None, "per_class": 1})
+    assert whole.clean is None
+    assert np.bincount(reduced.clean.clean).tolist() == [1] * len(whole.class_names)
+    assert sorted([*reduced.train.rows, *reduced.clean.rows]) == sorted(whole.train.rows)
+    assert np.array_equal(reduced.val.rows, whole.val.rows)
+    assert np.array_equal(reduced.test.rows, whole.test.rows)
 
 
 @datasets

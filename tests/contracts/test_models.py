@@ -9,6 +9,7 @@ from src.task import Task
 from tests.contracts import yamls
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (2, 100, 80), (3, 125, 125), (20,), (1, 2, 2)]
+SMALL = {"wrn": {"depth": 10, "width": 1}}  # of what its defaults would make slow
 models = pytest.mark.parametrize("name", yamls.names("model"))
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
@@ -22,7 +23,7 @@ def task(shape, classes=4):
 def made(name, shape):
     """The model, or a skip where it refuses the shape; that the refusal is a sentence is checked here."""
     seed_torch(0, "model")
-    model = yamls.build("model", name)
+    model = yamls.build("model", name, **SMALL.get(name, {}))
     refusal = ""
     try:
         model.setup(task(shape))
@@ -46,7 +47,7 @@ def test_the_yaml_is_the_signature(name):
 def test_some_shape_is_accepted(name):
     accepted = 0
     for shape in SHAPES:
-        model = yamls.build("model", name)
+        model = yamls.build("model", name, **SMALL.get(name, {}))
         try:
             model.setup(task(shape))
             accepted += 1

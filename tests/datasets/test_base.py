@@ -51,25 +51,63 @@ def counts_of(split):
     return np.bincount(split.clean).tolist()
 
 
+def thinned(split, seed=0, **options):
+    return Thinning(**options).apply(split, split.clean.max() + 1, seed)[0]
+
+
 def test_the_exponential_profile_is_cuis():
-    thinned = Thinning(ratio=100).apply(split_of([5000] * 10), 10, 0)
-    assert counts_of(thinned) == [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
+    assert counts_of(thinned(split_of([5000] * 10), ratio=100)) == [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
 
 
 def test_for_two_classes_a_ratio_is_a_step():
-    assert counts_of(Thinning(ratio=19).apply(split_of([950, 950]), 2, 0)) == [950, 50]
+    assert counts_of(thinned(split_of([950, 950]), ratio=19)) == [950, 50]
+
+
+def test_in_a_step_the_last_half_of_the_classes_is_rare():
+    assert counts_of(thinned(split_of([100] * 5), ratio=10, profile="step")) == [100, 100, 100, 10, 10]
+    assert counts_of(thinned(split_of([60, 100, 70, 50]), ratio=2, profile="step")) == [60, 60, 30, 30]
 
 
 def test_counts_and_size():
-    assert counts_of(Thinning(counts=[5, 30]).apply(split_of([40, 40]), 2, 0)) == [5, 30]
-    assert len(Thinning(size=33).apply(split_of([40, 40]), 2, 0)) == 33
+    assert counts_of(thinned(split_of([40, 40]), counts=[5, 30])) == [5, 30]
+    assert len(thinned(split_of([40, 40]), size=33)) == 33
 
 
 def test_other_domains_stay_as_they_are():
     split = split_of([40, 40], domains=2)
-    thinned = Thinning(counts=[3, 4]).apply(split, 2, 0)
-    assert (thinned.domain == 1).sum() == 40
-    assert counts_of(thinned.select(thinned.domain == 0)) == [3, 4]
+    kept = thinned(split, counts=[3, 4])
+    assert (kept.domain == 1).sum() == 40
+    assert counts_of(kept.select(kept.domain == 0)) == [3, 4]
+
+
+def clean(size=None, per_class=None):
+    return {"size": size, "per_class": per_class}
+
+
+@pytest.mark.parametrize("wanted", [clean(size=12), clean(per_class=6)])
+def test_a_clean_set_has_right_labels_of_the_source_and_is_disjoint_from_the_rest(wanted):
+    split = split_of([40, 40], domains=2)
+    split = split.with_labels(1 - split.clean)
+    rest, few = Thinning(clean=wanted).apply(split, 2, 0)
+    assert len(few) == 12
+    assert (few.domain == 0).all()
+    assert np.array_equal(few.labels, few.clean)
+    assert np.array_equal(rest.labels, 1 - rest.clean)
+    assert sorted([*rest.rows, *few.rows]) == list(range(80))
+    if wanted["per_class"]:
+        assert counts_of(few) == [6, 6]
+
+
+def test_thinning_leaves_the_clean_set_alone_and_the_seed_draws_it():
+    split = split_of([400, 400])
+    found = [
+        Thinning(clean=clean(per_class=5), counts=counts).apply(split, 2, seed)
+        for counts, seed in [(None, 0), ([9, 300], 0), (None, 1)]
+    ]
+    assert np.array_equal(found[0][1].rows, found[1][1].rows)
+    assert not np.array_equal(found[0][1].rows, found[2][1].rows)
+    assert counts_of(found[1][0]) == [9, 300]
+    assert not set(found[1][0].rows) & set(found[1][1].rows)
 
 
 @pytest.mark.parametrize(("thinning", "why"), [
@@ -77,6 +115,10 @@ def test_other_domains_stay_as_they_are():
     (Thinning(counts=[1, 1, 1]), "3 entries for 2 classes"),
     (Thinning(size=1), "train_size=1 leaves no example of class"),
     (Thinning(size=81), "train_size=81, but the training split has 80 examples"),
+    (Thinning(clean=clean(per_class=40)), r"clean.per_class=40, but class 0 has 40 training examples, of which some"),
+    (Thinning(clean=clean(size=80)), r"clean.size=80, but there are 80 training examples, of which some"),
+    (Thinning(clean=clean(size=800)), "clean.size=800, but there are 80 training examples"),
+    (Thinning(clean=clean(per_class=10), counts=[31, 1]), r"class_counts=\[31, 1\], but there are \[30, 30\]"),
 ])  # fmt: skip
 def test_more_than_there_is_is_refused(thinning, why):
     with pytest.raises(UserError, match=why):
@@ -88,3 +130,5 @@ def test_contradictions_are_refused():
         Thinning(counts=[1, 2], ratio=3)
     with pytest.raises(ValueError, match="at least 1"):
         Thinning(ratio=0.5)
+    with pytest.raises(ValueError, match=r"clean.size and clean.per_class are both set"):
+        Thinning(clean=clean(1, 1))

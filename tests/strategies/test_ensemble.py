@@ -10,13 +10,24 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from src.errors import UserError
 from src.evaluation.predictions import load
 from src.imbalance_strategies.class_weights import ClassWeights
-from src.strategies.boosting import Examples, Growth, adaboost, bagging, logitboost, smooth_measure, smoothboost
+from src.strategies.boosting import (
+    Examples,
+    Growth,
+    adaboost,
+    bagging,
+    balanced_bagging,
+    logitboost,
+    rusboost,
+    smooth_measure,
+    smoothboost,
+)
 from src.strategies.ensemble import Ensemble
 from src.strategies.trees import Trees, Vote, float32_below
 from tests.strategies import fitting
 from tests.test_training import Interrupted, only_run, same, weights
 
 KINDS = ["bagging", "adaboost", "logitboost", "smoothboost"]
+BALANCING = ["balanced_bagging", "rusboost"]
 
 
 def problem(classes=3, n=600, seed=0, noise=0.0):
@@ -76,6 +87,75 @@ def test_bagging_and_adaboost_score_as_scikit_learn(classes):
     trees = tree_of(adaboost(examples(x, y, classes), how), classes)
     p = trees.votes(torch.from_numpy(new)).softmax(dim=1)
     np.testing.assert_allclose(p, boosted.predict_proba(new), atol=1e-6)
+
+
+# --- balancing kinds ---
+
+
+def rare(classes, share=0.1, n=900):
+    """The problem above, of whose classes but the first a share is kept."""
+    x, y, new, truth = problem(classes, n)
+    keep = (y == 0) | (np.random.default_rng(0).random(len(y)) < share)
+    return x[keep], y[keep], new, truth
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_balanced_bagging_and_rusboost_score_as_imbalanced_learn(classes):
+    from imblearn.ensemble import BalancedBaggingClassifier, RUSBoostClassifier
+
+    x, y, new, _ = rare(classes)
+    how = growth(learning_rate=0.3)
+    tree = DecisionTreeClassifier(max_depth=3)
+    forest = BalancedBaggingClassifier(
+        tree, 20, bootstrap=False, sampling_strategy="all", replacement=True, random_state=how.random_state()
+    ).fit(x, y)
+    votes = tree_of(balanced_bagging(examples(x, y, classes), how), classes).votes(torch.from_numpy(new))
+    np.testing.assert_allclose(votes, forest.predict_proba(new), atol=1e-6)
+    np.testing.assert_array_equal(votes.argmax(dim=1), forest.predict(new))
+    boosted = RUSBoostClassifier(tree, n_estimators=20, learning_rate=0.3, random_state=how.random_state()).fit(x, y)
+    assert len(boosted.estimators_) > 5
+    p = tree_of(rusboost(examples(x, y, classes), how), classes).votes(torch.from_numpy(new)).softmax(dim=1)
+    np.testing.assert_allclose(p, boosted.predict_proba(new), atol=1e-6)
+    np.testing.assert_array_equal(p.argmax(dim=1), boosted.predict(new))
+
+
+@pytest.mark.parametrize("grow", [balanced_bagging, rusboost])
+def test_each_tree_sees_as_many_of_each_class_as_the_rarest_has(grow):
+    x, y, _, _ = rare(3)
+    fewest = np.bincount(y).min()
+    for (vote,) in grow(examples(x, y, 3), growth(rounds=5)):
+        assert vote.tree.n_node_samples[0] == 3 * fewest
+
+
+@pytest.mark.parametrize("balancing", BALANCING)
+def test_rare_classes_are_found_more_often_than_by_the_kind_that_does_not_balance(balancing, tmp_path):
+    x, y, new, truth = rare(3, share=0.05)
+    recall = []
+    for kind in (balancing, "bagging" if balancing == "balanced_bagging" else "adaboost"):
+        trainer = fitting.trainer_on(tmp_path, fitting.split_of(x, y), epochs=1)
+        p = fitting.scores(fitting.fitted(Ensemble(kind=kind, n_estimators=30, learning_rate=0.3), trainer), new)
+        torch.testing.assert_close(p.sum(dim=1), torch.ones(len(p)))
+        recall.append((p.argmax(dim=1).numpy() == truth)[truth > 0].mean())
+    assert recall[0] > recall[1] + 0.1
+
+
+@pytest.mark.parametrize("kind", BALANCING)
+def test_one_example_of_a_class_and_one_class_are_survived(kind, tmp_path):
+    x, y = fitting.blobs()
+    x = x[:, :2]  # either axis tells the two classes apart
+    once = (y == 0) | (np.arange(len(y)) == 1)
+    for which, classes in ((once, 2), (y == 0, 1)):
+        trainer = fitting.trainer_on(tmp_path, fitting.split_of(x[which], y[which]))
+        p = fitting.scores(fitting.fitted(Ensemble(kind=kind, n_estimators=5), trainer), x[y < classes])
+        assert (p.argmax(dim=1).numpy() == y[y < classes]).mean() > 0.95
+
+
+@pytest.mark.parametrize("kind", BALANCING)
+def test_weights_on_top_are_refused_in_a_sentence(kind, tmp_path):
+    x, y = fitting.blobs()
+    trainer = fitting.trainer_on(tmp_path, fitting.split_of(x, y), balance=ClassWeights(weights=[1.0, 2.0, 1.0]))
+    with pytest.raises(UserError, match=f"kind={kind} balances the classes itself.*imbalance_strategy=none"):
+        fitting.fitted(Ensemble(kind=kind), trainer)
 
 
 # --- boosting ---
@@ -193,7 +273,7 @@ def test_class_weights_move_the_scores_to_the_rare_class(kind, tmp_path):
 # --- a run ---
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *BALANCING])
 def test_the_command_leaves_a_run_that_scores_again(kind, train, command, tmp_path):
     arguments = ["dataset=digits", "dataset.classes=[0,1,2]", "model=mlr", "strategy=ensemble", f"strategy.kind={kind}",
                  "strategy.n_estimators=10"]  # fmt: skip

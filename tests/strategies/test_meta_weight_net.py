@@ -1,0 +1,65 @@
+"""Meta-Weight-Net: its gradient against the paper's own double backward pass."""
+
+import pytest
+import torch
+from torch.func import functional_call
+
+from src.seeding import seed_torch
+from src.strategies.base import negative_log_likelihood
+from src.strategies.meta_weight_net import MetaWeightNet
+from src.task import Batch
+from tests.strategies.test_reweight import batch, made, task
+
+
+def ready(model, **options):
+    seed_torch(1, "model")
+    strategy = MetaWeightNet(**options)
+    strategy.setup(task(), model, negative_log_likelihood)
+    return strategy.double()
+
+
+@pytest.mark.parametrize("normalise", ["batch_size", "weight_sum"])
+def test_the_networks_gradient_is_that_of_the_clean_loss_after_a_virtual_step(normalise):
+    model, source, clean = made("lenet"), batch(16, 1), batch(6, 2)
+    strategy = ready(model, normalise=normalise, step=0.3)
+
+    now = dict(model.named_parameters())
+    losses = negative_log_likelihood(model(source.x).log_softmax(dim=1), source.y)
+    value = strategy.net(losses.detach()[:, None]).squeeze(1)
+    weighted = (value * losses).sum() / (value.sum() if normalise == "weight_sum" else len(value))
+    step = torch.autograd.grad(weighted, [*now.values()], create_graph=True)
+    virtual = {name: p - 0.3 * g for (name, p), g in zip(now.items(), step, strict=True)}
+    after = functional_call(model, virtual, (clean.x,)).log_softmax(dim=1)
+    expected = torch.autograd.grad(negative_log_likelihood(after, clean.y).mean(), [*strategy.net.parameters()])
+
+    found = strategy.loss(model, source, None, clean, 0.0)
+    found["total"].backward()
+    for p, gradient in zip(strategy.net.parameters(), expected, strict=True):
+        torch.testing.assert_close(p.grad, gradient, rtol=1e-11, atol=1e-12 * float(gradient.abs().max()))
+    for p, gradient in zip(model.parameters(), step, strict=True):
+        torch.testing.assert_close(p.grad, gradient.detach(), rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(found["total"] - found["meta"], weighted)
+
+
+def test_large_losses_lose_weight_where_they_come_from_wrong_labels():
+    """A linear problem with 40 % wrong labels: the network learns to trust small losses."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.zeros(400, 1, 12, 12, dtype=torch.float64)  # three pixels say it all, too few to memorise
+    x[:, 0, 0, :3] = torch.randn(400, 3, generator=generator, dtype=torch.float64)
+    y = (x.flatten(1)[:, 0] > 0).long()
+    wrong = torch.rand(400, generator=generator) < 0.4
+    noisy = torch.where(wrong, 1 - y, y)
+    model = made("mlr")
+    strategy = ready(model, step=1.0, normalise="weight_sum")
+    optimizer = torch.optim.Adam([*model.parameters(), *strategy.net.parameters()], 0.01)
+    zeros, ones = torch.zeros_like(y), torch.ones(400)
+    source = Batch(x[:120], noisy[:120], zeros[:120], ones[:120], torch.arange(120))
+    clean = Batch(x[200:], y[200:], zeros[200:], ones[200:], torch.arange(200))
+    for _ in range(50):
+        optimizer.zero_grad()
+        strategy.loss(model, source, None, clean, 0.0)["total"].backward()
+        optimizer.step()
+    low, high = strategy.weigh(torch.tensor([0.05, 3.0], dtype=torch.float64))
+    assert high < 0.5 * low
+    given = strategy.given[:120]
+    assert given[wrong[:120]].mean() < given[~wrong[:120]].mean()
