@@ -36,6 +36,7 @@ from src.noise_models.base import NoiseModel
 from src.noise_models.none import NoNoise
 from src.protocols.base import Protocol
 from src.strategies.base import ParameterGroups, Strategy
+from src.strategies.weighting import Weighting
 from src.tracking import Tracking
 from src.training import TrainerOptions
 
@@ -425,6 +426,7 @@ def _balance_and_method(
     here, there = f"imbalance_strategy={_option_name(balance)}", f"strategy={_option_name(strategy)}"
     held_out = hasattr(strategy, "folds") and getattr(strategy, "transition", "estimated") == "estimated"
     plain = type(strategy).scores is Strategy.scores and not (strategy.uses_target or strategy.uses_clean)
+    plain = plain and not (hasattr(strategy, "lr_factor") or isinstance(strategy, Weighting))
     if balance.cosine_head and model.last != "cosine":
         yield f"{here} has margins between cosines, and model={_option_name(model)} ends in a linear layer; add model.head=cosine"
     if strategy.ignores_balance and not isinstance(balance, NoBalance):
@@ -453,10 +455,9 @@ def _balance_and_method(
             f"{there} tells domains apart, and the new examples of {here} would be of one only; use an "
             "imbalance_strategy that makes none"
         )
-    elif balance.embeds and (not plain or hasattr(strategy, "lr_factor")):
+    elif balance.embeds and not plain:
         yield (
-            f"{here} trains the last layer of the model anew, and the scores of {there} are not those of the model alone; "
-            "use space=pixel"
+            f"{here} trains the last layer of a plain model anew, and {there} is more than the model and its loss; use space=pixel"
         )
     elif balance.embeds and trainer.learns_from_clean:
         yield f"{here} trains the last layer anew, and trainer.select=clean or trainer.finetune_steps an earlier one; use space=pixel"

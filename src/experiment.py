@@ -112,8 +112,9 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     experiment.trainer.apply()
     strategy = experiment.strategy
     prepared = prepare(experiment, read(experiment))
-    experiment.model.setup(prepared.task)
-    strategy.setup(prepared.task, experiment.model, experiment.imbalance_strategy.criterion)
+    task = replace(prepared.task, synthetic=runs.read_json(folder / "task.json").get("synthetic", 0))
+    experiment.model.setup(task)
+    strategy.setup(task, experiment.model, experiment.imbalance_strategy.criterion)
     device = experiment.trainer.device
     load_weights(folder / experiment.trainer.weights, experiment.model, strategy, device)
     predictor = Predictor(experiment.model.to(device), strategy.to(device))
@@ -206,6 +207,7 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     train = (
         prepared.train if balance.embeds else balance.extend(prepared.train, numpy_stream(settings.seed, "synthetic"))
     )
+    task = replace(task, synthetic=len(train) - len(prepared.train))
     predicted = task.domain_names if strategy.predicts == "domain" else task.class_names
     balance.setup(train.labels, task.num_classes)
     seed_torch(settings.seed, "model")
@@ -251,11 +253,11 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     )
     natural = natural_prior(experiment, splits) if strategy.predicts == "class" else None
     predictor = strategy.fit(task, experiment.model, trainer)
-    synthetic = retrain_head(task, predictor, trainer) if balance.embeds else len(train) - len(prepared.train)
+    synthetic = retrain_head(task, predictor, trainer) if balance.embeds else task.synthetic
     prior = balance.effective_prior()
     run.write_json("task.json", {
         "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
-        "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts,
+        "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts, "synthetic": task.synthetic,
         "natural_prior": natural, "predicts": strategy.predicts, "monitor": experiment.trainer.monitor,
         "training_prior": (prior / prior.sum()).tolist() if strategy.predicts == "class" else None, "learned": experiment.dataset.learned,
     })  # fmt: skip

@@ -132,7 +132,7 @@ IMBALANCE = [
     (["imbalance_strategy=smote", "strategy=dann", "dataset=nova"], "strategy=dann tells domains apart"),
     (["imbalance_strategy=smote", "strategy=confident_learning"], "strategy=confident_learning holds examples out"),
     (["imbalance_strategy=smote", "strategy=forward", "strategy.transition=estimated"], "strategy=forward holds examples out"),
-    (["imbalance_strategy=smote", "imbalance_strategy.space=embedding", "strategy=coteaching"], "the scores of strategy=coteaching are not those of the model alone"),
+    (["imbalance_strategy=smote", "imbalance_strategy.space=embedding", "strategy=coteaching"], "strategy=coteaching is more than the model and its loss"),
 ]  # fmt: skip
 
 

@@ -9,11 +9,13 @@ from src import checkpoint
 from src.datasets.inputs import ArrayInputs
 from src.errors import UserError
 from src.evaluation.predictions import load
+from src.experiment import showcase
 from src.imbalance_strategies.smote import SMOTE, smote
 from src.imbalance_strategies.synthetic import Mixtures
 from src.predict import Options, predict
 from src.runs import read_json
 from src.task import Split
+from src.tracking import Tracking
 from tests.test_training import only_run
 
 CPU = torch.device("cpu")
@@ -206,3 +208,14 @@ def test_an_interruption_while_the_last_layer_is_trained_changes_nothing(train, 
     a, b = (checkpoint.load(only_run(tmp_path / name) / "best.pt")["model"] for name in ("whole", "broken"))
     assert whole == resumed
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_weights_of_new_examples_are_recorded_and_the_run_is_loaded_again(train, tmp_path):
+    train(*RUN, "model=lenet", "strategy=random_weights")
+    folder = only_run(tmp_path / "runs_root")
+    given = checkpoint.load(folder / "best.pt")["strategy"]["given"]
+    assert len(given) == sum(read_json(folder / "metrics.json")[f"data/train/{part}"] for part in ("size", "synthetic"))
+    np.savez(tmp_path / "new.npz", X=np.zeros((2, 8, 8)))
+    assert len(predict(Options(run=str(folder), data=str(tmp_path / "new.npz")))) == 2
+    showcase(folder, Tracking(enabled=False, uri=None, experiment="-"))
+    assert (folder / "SHOWN").exists()
