@@ -30,11 +30,13 @@ from src.datasets.base import Dataset
 from src.errors import UserError, did_you_mean
 from src.evaluation.metrics import METRICS
 from src.imbalance_strategies.base import ImbalanceStrategy
+from src.imbalance_strategies.none import NoBalance
 from src.models.base import Model
 from src.noise_models.base import NoiseModel
 from src.noise_models.none import NoNoise
 from src.protocols.base import Protocol
 from src.strategies.base import ParameterGroups, Strategy
+from src.strategies.weighting import Weighting
 from src.tracking import Tracking
 from src.training import TrainerOptions
 
@@ -362,6 +364,7 @@ def _tried(section: str, cls: Any, options: dict[str, Any], problems: list[str],
 def _check_together(parts: dict[str, Any], problems: list[str]) -> None:
     """Rules between components, one sentence each."""
     problems += [*_data_and_method(**parts), *_clean_set(**parts), *_method_and_optimizer(**parts)]
+    problems += [*_balance_and_method(**parts)]
 
 
 def _data_and_method(
@@ -409,6 +412,55 @@ def _method_and_optimizer(
             f"strategy={_option_name(strategy)} has parameters with a learning rate of their own, strategy.lr_factor, and "
             f"optimizer={name} has none; add optimizer=adam or optimizer=sgd"
         )
+
+
+def _balance_and_method(
+    imbalance_strategy: ImbalanceStrategy,
+    strategy: Strategy,
+    model: Model,
+    optimizer: MakeOptimizer,
+    trainer: TrainerOptions,
+    **_: Any,
+) -> Iterator[str]:
+    balance = imbalance_strategy
+    here, there = f"imbalance_strategy={_option_name(balance)}", f"strategy={_option_name(strategy)}"
+    held_out = hasattr(strategy, "folds") and getattr(strategy, "transition", "estimated") == "estimated"
+    plain = type(strategy).scores is Strategy.scores and not (strategy.uses_target or strategy.uses_clean)
+    plain = plain and not (hasattr(strategy, "lr_factor") or isinstance(strategy, Weighting))
+    if balance.cosine_head and model.last != "cosine":
+        yield f"{here} has margins between cosines, and model={_option_name(model)} ends in a linear layer; add model.head=cosine"
+    if strategy.ignores_balance and not isinstance(balance, NoBalance):
+        yield f"{there} weighs and draws no training examples, so that {here} has no effect; use imbalance_strategy=none"
+    if balance.reshapes and strategy.own_loss:
+        yield f"{there} has a loss of its own, in which that of {here} has no place; use one that draws or weighs classes"
+    if balance.changes and optimizer.full_batch:
+        yield (
+            f"{here} changes as the training goes on, and optimizer={optimizer.cls.__module__.rpartition('.')[2]} stops at the "
+            "minimum of what it began with; add optimizer=adam or optimizer=sgd"
+        )
+    if balance.batchwise and strategy.asks_every_label:
+        yield f"{there} asks for the loss of every label, and that of {here} depends on the batch's own; use strategy=forward"
+    if balance.adjusts_scores and (hasattr(strategy, "transition") or strategy.predicts != "class"):
+        yield (
+            f"{here} takes the mix of the observed classes out of the scores, and those of {there} are of something else; "
+            "use an imbalance_strategy that acts in training, or strategy=erm"
+        )
+    if balance.synthesises and not balance.embeds and held_out:
+        yield (
+            f"{there} holds examples out, and {here} mixes them with others; use space=embedding, or an "
+            "imbalance_strategy that makes no new examples"
+        )
+    if balance.synthesises and strategy.uses_target:
+        yield (
+            f"{there} tells domains apart, and the new examples of {here} would be of one only; use an "
+            "imbalance_strategy that makes none"
+        )
+    elif balance.embeds and not plain:
+        yield (
+            f"{here} trains the last layer of a plain model anew, and {there} is more than the model and its loss; use space=pixel"
+        )
+    elif balance.embeds and trainer.learns_from_clean:
+        yield f"{here} trains the last layer anew, and trainer.select=clean or trainer.finetune_steps an earlier one; use space=pixel"
 
 
 def _takes_no_schedule(module: str) -> str:

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from omegaconf import OmegaConf
 
 from src import provenance, runs, tracking
 from src.config import Experiment, check
+from src.decoupled import retrain_head
 from src.errors import UserError, did_you_mean
 from src.evaluation import plots, predictions
 from src.evaluation.groups import evaluate
@@ -110,8 +112,9 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     experiment.trainer.apply()
     strategy = experiment.strategy
     prepared = prepare(experiment, read(experiment))
-    experiment.model.setup(prepared.task)
-    strategy.setup(prepared.task, experiment.model, experiment.imbalance_strategy.criterion)
+    task = replace(prepared.task, synthetic=runs.read_json(folder / "task.json").get("synthetic", 0))
+    experiment.model.setup(task)
+    strategy.setup(task, experiment.model, experiment.imbalance_strategy.criterion)
     device = experiment.trainer.device
     load_weights(folder / experiment.trainer.weights, experiment.model, strategy, device)
     predictor = Predictor(experiment.model.to(device), strategy.to(device))
@@ -200,12 +203,18 @@ def seen_by(strategy_predicts: str, split: Split) -> Split:
 
 def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch: OnEpoch | None) -> float:
     settings, strategy, task = experiment.settings, experiment.strategy, prepared.task
-    splits = prepared.splits
+    splits, balance = prepared.splits, experiment.imbalance_strategy
+    train = (
+        prepared.train if balance.embeds else balance.extend(prepared.train, numpy_stream(settings.seed, "synthetic"))
+    )
+    task = replace(task, synthetic=len(train) - len(prepared.train))
     predicted = task.domain_names if strategy.predicts == "domain" else task.class_names
-    experiment.imbalance_strategy.setup(prepared.train.labels, task.num_classes)
+    balance.setup(train.labels, task.num_classes)
     seed_torch(settings.seed, "model")
     experiment.model.setup(task)
-    strategy.setup(task, experiment.model, experiment.imbalance_strategy.criterion)
+    strategy.setup(task, experiment.model, balance.criterion)
+    if (offset := balance.score_offset()) is not None:
+        strategy.score_offset.copy_(torch.from_numpy(offset))
 
     def each_epoch(epoch: int, metrics: dict[str, float]) -> bool:
         if settings.score not in metrics:
@@ -228,11 +237,11 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     val, test = seen_by(strategy.predicts, splits.val), seen_by(strategy.predicts, splits.test)
     trainer = Trainer(
         experiment.trainer,
-        train=prepared.train,
+        train=train,
         target=prepared.target,
         val=val,
         class_names=predicted,
-        balance=experiment.imbalance_strategy,
+        balance=balance,
         augmentation=experiment.augmentation,
         make_optimizer=experiment.optimizer,
         make_schedule=experiment.schedule,
@@ -244,17 +253,19 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     )
     natural = natural_prior(experiment, splits) if strategy.predicts == "class" else None
     predictor = strategy.fit(task, experiment.model, trainer)
-    prior = experiment.imbalance_strategy.effective_prior()
+    synthetic = retrain_head(task, predictor, trainer) if balance.embeds else task.synthetic
+    prior = balance.effective_prior()
     run.write_json("task.json", {
         "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
-        "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts,
+        "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts, "synthetic": task.synthetic,
         "natural_prior": natural, "predicts": strategy.predicts, "monitor": experiment.trainer.monitor,
         "training_prior": (prior / prior.sum()).tolist() if strategy.predicts == "class" else None, "learned": experiment.dataset.learned,
     })  # fmt: skip
     found = {"val": _predict(predictor, val, trainer), "test": _predict(predictor, test, trainer)}
     scores = _judge(found, prepared, predicted, natural, prior)
     parameters = itertools.chain(experiment.model.parameters(), strategy.parameters())
-    scores |= {**prepared.facts, **strategy.facts(prepared.train, run.folder)}
+    scores |= {**prepared.facts, **strategy.facts(train, run.folder)}
+    scores |= {"data/train/synthetic": float(synthetic)} if balance.synthesises else {}
     scores |= {"cost/parameters": float(sum(parameter.numel() for parameter in parameters))}
     predictions.save(run.folder / "predictions.npz", **found)
     epochs = {"best_epoch": trainer.progress.best_epoch, "selected_epoch": trainer.selected_epoch}

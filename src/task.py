@@ -119,6 +119,8 @@ class Task:
     views: int = 1
     class_counts: tuple[int, ...] = ()
     """Observed training labels per class, after corruption, before balancing."""
+    synthetic: int = 0
+    """Examples that the imbalance strategy has put behind those."""
     transition: TransitionMatrix | None = None
     """P(observed | true) as the noise model states it; None where it is not known."""
 

@@ -377,8 +377,9 @@ class Trainer:
         with self._bar() as bar:
             for source, target, clean in self._augmented():
                 optimizer.zero_grad(set_to_none=True)
+                progress = self._told()
                 with autocast:
-                    losses = strategy.loss(model, source, target, clean, self.progress.step / self.total_steps)
+                    losses = strategy.loss(model, source, target, clean, progress)
                 losses["total"].backward()
                 optimizer.step()
                 if schedule is not None:
@@ -401,6 +402,7 @@ class Trainer:
         size = sum(len(source) for source, _, _ in batches)
         means: dict[str, float] = {}
         evaluations = 0
+        progress = self._told()
 
         def closure() -> float:
             nonlocal evaluations
@@ -409,7 +411,7 @@ class Trainer:
             seed_torch(self.seed, "dropout", self.progress.epoch)  # the same function at every evaluation
             optimizer.zero_grad(set_to_none=True)
             for source, target, _ in batches:
-                losses = strategy.loss(model, source, target, None, self.progress.step / self.total_steps)
+                losses = strategy.loss(model, source, target, None, progress)
                 (losses["total"] * (len(source) / size)).backward()
                 for name, value in losses.items():
                     means[f"train/{name}"] = (
@@ -431,6 +433,7 @@ class Trainer:
             yield batches
 
     def _batches(self, epoch: int) -> Iterator[Batches]:
+        self._told()
         order = self.balance.order(numpy_stream(self.seed, "batches", epoch))
         left = None if self.steps_per_epoch == 1 else self.total_steps - self.progress.step
         pieces = list(itertools.islice(chunks(order, self.batch_size), left))
@@ -446,6 +449,12 @@ class Trainer:
         if loader is None:
             return itertools.repeat(None)
         return loader.batches(endless(loader.size, iter(sizes), self.seed, name, start))
+
+    def _told(self) -> float:
+        """The progress from 0 to 1, which the imbalance strategy is told."""
+        progress = self.progress.step / self.total_steps
+        self.balance.at(progress)
+        return progress
 
     def _bar(self) -> Any:
         shown = self.options.progress == "bar" or (self.options.progress == "auto" and sys.stderr.isatty())
@@ -482,7 +491,8 @@ class Trainer:
             if on_clean > now.best_clean:
                 now.best_clean, now.best_clean_epoch = on_clean, now.epoch
                 checkpoint.save(self.folder / "clean.pt", weights)
-        checkpoint.save(self.folder / "last.pt", {**weights, **rest, "progress": vars(now).copy()})
+        state = {"balance": self.balance.state_dict(), "progress": vars(now).copy()}
+        checkpoint.save(self.folder / "last.pt", {**weights, **rest, **state})
 
     def _restore(self, model: Model, strategy: Strategy, optimizer: Optimizer, schedule: LRScheduler | None) -> None:
         state = load_weights(self.folder / "last.pt", model, strategy, self.device)
@@ -490,6 +500,8 @@ class Trainer:
         if schedule is not None:
             schedule.load_state_dict(state["schedule"])
         self.progress = Progress(**state["progress"])
+        if state.get("balance"):
+            self.balance.load_state_dict(state["balance"])
         log.info("resuming after epoch %d", self.progress.epoch)
 
     def _diverged(self, what: str) -> str:

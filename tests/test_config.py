@@ -31,8 +31,11 @@ def test_the_groups_are_the_folders_of_conf():
 def test_every_option_of_every_group_passes_the_check(digits, path):
     needed = {
         **dict.fromkeys(("dann", "discriminator"), ("dataset=nova",)),
-        **dict.fromkeys(("onecycle", "cosine", "noise_adaptation", "t_revision"), ("optimizer=adam",)),
+        **dict.fromkeys(
+            ("onecycle", "cosine", "noise_adaptation", "t_revision", "progressive", "recall"), ("optimizer=adam",)
+        ),
         **dict.fromkeys(("reweight", "meta_weight_net", "clean_only"), ("optimizer=adam", "dataset.clean.per_class=2")),
+        "ldam": ("model.head=cosine",),
     }
     pair = needed.get(path.stem, ())
     required = (
@@ -114,6 +117,51 @@ def test_a_learning_rate_for_a_linear_model_needs_another_optimizer(digits):
 def test_an_optimizer_without_a_learning_rate_takes_no_schedule(digits, schedule):
     assert mistakes(digits, f"schedule={schedule}").endswith("optimizer=lbfgs takes no schedule: schedule=none")
     assert config.check(digits(f"schedule={schedule}", "optimizer=adam"))
+
+
+IMBALANCE = [
+    (["imbalance_strategy=ldam"], "imbalance_strategy=ldam has margins between cosines, and model=mlr ends in a linear layer; add model.head=cosine"),
+    (["imbalance_strategy=combined", "imbalance_strategy.loss=ldam"], "imbalance_strategy=combined has margins between cosines"),
+    (["imbalance_strategy=oversample", "strategy=cluster_then_label"], "weighs and draws no training examples, so that imbalance_strategy=oversample has no effect"),
+    (["imbalance_strategy=focal", "strategy=gce"], "strategy=gce has a loss of its own, in which that of imbalance_strategy=focal has no place"),
+    (["imbalance_strategy=logit_adjustment", "strategy=bootstrap"], "strategy=bootstrap has a loss of its own"),
+    (["imbalance_strategy=focal", "strategy=ensemble"], "strategy=ensemble has a loss of its own"),
+    (["imbalance_strategy=progressive"], "imbalance_strategy=progressive changes as the training goes on, and optimizer=lbfgs stops"),
+    (["imbalance_strategy=recall", "strategy=backward", "optimizer=adam"], "strategy=backward asks for the loss of every label"),
+    (["imbalance_strategy=logit_adjustment", "imbalance_strategy.mode=post_hoc", "strategy=forward"], "those of strategy=forward are of something else"),
+    (["imbalance_strategy=smote", "strategy=dann", "dataset=nova"], "strategy=dann tells domains apart"),
+    (["imbalance_strategy=smote", "strategy=confident_learning"], "strategy=confident_learning holds examples out"),
+    (["imbalance_strategy=smote", "strategy=forward", "strategy.transition=estimated"], "strategy=forward holds examples out"),
+    (["imbalance_strategy=smote", "imbalance_strategy.space=embedding", "strategy=coteaching"], "strategy=coteaching is more than the model and its loss"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "why"), IMBALANCE, ids=lambda x: x[0] if isinstance(x, list) else "")
+def test_an_imbalance_strategy_that_a_method_cannot_use_is_refused_in_a_sentence(digits, given, why):
+    text = mistakes(digits, *given)
+    assert why in text
+    assert len(text.splitlines()) == 1
+    assert text.count(";") == 1  # and then what to do
+
+
+@pytest.mark.parametrize("given", [
+    ["imbalance_strategy=ldam", "model.head=cosine"], ["imbalance_strategy=effective_number", "strategy=gce"],
+    ["imbalance_strategy=focal", "strategy=backward"], ["imbalance_strategy=smote", "strategy=forward"],
+    ["imbalance_strategy=logit_adjustment", "strategy=forward"],
+    ["imbalance_strategy=smote", "imbalance_strategy.space=embedding", "strategy=confident_learning"],
+    ["imbalance_strategy=logit_adjustment", "imbalance_strategy.mode=post_hoc", "strategy=gce"],
+])  # fmt: skip
+def test_what_composes_is_not_refused(digits, given):
+    assert config.check(digits(*given))
+
+
+def test_a_double_correction_is_refused_unless_asked_for(digits):
+    both = ["imbalance_strategy=combined", "imbalance_strategy.loss=class_weights"]
+    assert mistakes(digits, *both) == (
+        "imbalance_strategy: sampler=oversample and loss=class_weights both change the class mix that the loss sees, a "
+        "double correction; use one of them, or say double_correction=true"
+    )
+    assert config.check(digits(*both, "imbalance_strategy.double_correction=true"))
 
 
 def test_line_searches_need_full_precision(digits):

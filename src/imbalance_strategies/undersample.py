@@ -5,19 +5,37 @@ from __future__ import annotations
 import numpy as np
 
 from src.imbalance_strategies.base import ImbalanceStrategy
+from src.imbalance_strategies.members import Members
 from src.task import FloatArray, IntArray
 
 
 class Undersample(ImbalanceStrategy):
-    """As many examples of each class as the rarest has, without replacement, drawn anew every epoch."""
+    """As many examples of each class as the rarest has, without replacement (imbalanced-learn's RandomUnderSampler)."""
 
-    def __init__(self) -> None:
-        pass
+    balances = True
+
+    def __init__(self, *, redraw: bool = True) -> None:
+        self.redraw = redraw
+
+    def setup(self, labels: IntArray, num_classes: int) -> None:
+        super().setup(labels, num_classes)
+        self.members = Members(labels)
+        self.kept: IntArray | None = None
 
     def order(self, rng: np.random.Generator) -> IntArray:
-        classes, counts = np.unique(self.labels, return_counts=True)
-        keep = [rng.permutation(np.flatnonzero(self.labels == c))[: counts.min()] for c in classes]
-        return rng.permutation(np.concatenate(keep))
+        if self.redraw or self.kept is None:
+            self.kept = undersampled(self.members, rng)
+        return rng.permutation(self.kept)
 
     def effective_prior(self) -> FloatArray:
         return (super().effective_prior() > 0).astype(np.float64)
+
+
+def undersampled(members: Members, rng: np.random.Generator | np.random.RandomState) -> IntArray:
+    """The rarest class (the first of them) whole, and of every other one as many positions, without replacement."""
+    rarest = int(members.counts.argmin())
+    size = members.counts[rarest]
+    chosen = [
+        members.of(c) if c == rarest else rng.choice(members.of(c), size, replace=False) for c in range(len(members))
+    ]
+    return np.concatenate(chosen)

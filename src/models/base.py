@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from src.component import Component
+from src.models.heads import Head
 from src.task import Task
 
 
@@ -14,6 +15,10 @@ class Model(Component, nn.Module):
     """features: input -> (B, feature_dim); penultimate: features -> activations; classify: features -> (B, C) logits."""
 
     feature_dim: int
+    last: Head = "linear"
+    """What kind of layer `head` is."""
+    head: nn.Module
+    """The last layer, from the penultimate activations to logits."""
 
     def __init__(self) -> None:
         super().__init__()

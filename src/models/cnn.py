@@ -6,6 +6,7 @@ from torch import nn
 
 from src.component import Dropout
 from src.models.convolutional import Convolutional
+from src.models.heads import Head
 
 
 class CNN(Convolutional):
@@ -14,9 +15,9 @@ class CNN(Convolutional):
     The second convolution is padded, so that a picture of 32 × 32 leaves 128 · 5 · 5 = 3,200 features (the study's annex).
     """
 
-    def __init__(self, *, dropout: Dropout = 0.5) -> None:
+    def __init__(self, *, dropout: Dropout = 0.5, head: Head = "linear") -> None:
         super().__init__()
-        self.dropout = dropout
+        self.dropout, self.last = dropout, head
 
     def layers(self, channels: int) -> nn.Module:
         return nn.Sequential(

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from src.errors import UserError
 from src.models.base import Model
+from src.models.heads import last_layer
 from src.task import Task
 
 
 class Convolutional(Model):
-    """features = flattened output of `convolutions`; the classifier's last layer is linear."""
+    """features = flattened output of `convolutions`; the classifier ends in `head`."""
 
     convolutions: nn.Module
     hidden_layers: nn.Module
-    head: nn.Linear
 
     def layers(self, channels: int) -> nn.Module:
         """The convolutional part for pictures of so many channels."""
@@ -43,7 +43,7 @@ class Convolutional(Model):
                 f"model={name} needs larger pictures than {size}; try model=mlr or another dataset.image_size"
             )
         self.hidden_layers, width = self.hidden(self.feature_dim)
-        self.head = nn.Linear(width, task.num_classes)
+        self.head = last_layer(self.last, width, task.num_classes)
 
     def features(self, x: Any) -> Tensor:
         flat: Tensor = self.convolutions(x).flatten(1)

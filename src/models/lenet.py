@@ -8,14 +8,15 @@ from torch import nn
 
 from src.component import PositiveInt
 from src.models.convolutional import Convolutional
+from src.models.heads import Head
 
 
 class LeNet(Convolutional):
     """conv 5/32 · pool · conv 5/64 · pool · `depth` × linear 128 (after LeCun 1998, figure 2); pictures from 5 × 5 on."""
 
-    def __init__(self, *, depth: PositiveInt = 1) -> None:
+    def __init__(self, *, depth: PositiveInt = 1, head: Head = "linear") -> None:
         super().__init__()
-        self.depth = depth
+        self.depth, self.last = depth, head
 
     def layers(self, channels: int) -> nn.Module:
         return nn.Sequential(

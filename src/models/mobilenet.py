@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from src.component import Dropout, PositiveFloat, PositiveInt
 from src.errors import UserError
 from src.models.base import Model
+from src.models.heads import Head, last_layer
 from src.task import Task
 
 Stage = tuple[int, int, int, int]  # expansion, channels, repetitions, stride
@@ -42,9 +43,11 @@ class MobileNet(Model):
         hidden: PositiveInt = 1024,
         dropout: Dropout = 0.4,
         input_noise: Dropout = 0.001,
+        head: Head = "linear",
     ) -> None:
         super().__init__()
         self.width, self.hidden, self.dropout, self.input_noise = width, hidden, dropout, input_noise
+        self.last = head
 
     def setup(self, task: Task) -> None:
         if task.input_kind != "image":
@@ -73,7 +76,8 @@ class MobileNet(Model):
         self.hidden_layer = nn.Sequential(
             nn.Dropout(self.dropout), nn.Linear(self.feature_dim, self.hidden), nn.ReLU(inplace=True)
         )
-        self.head = nn.Sequential(nn.Dropout(self.dropout), nn.Linear(self.hidden, task.num_classes, bias=False))
+        logits = last_layer(self.last, self.hidden, task.num_classes, bias=False)
+        self.head = nn.Sequential(nn.Dropout(self.dropout), logits)
 
     def features(self, x: Any) -> Tensor:
         pooled: Tensor = self.backbone(self.noise(x)).mean(dim=(2, 3))

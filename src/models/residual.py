@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from src.errors import UserError
 from src.models.base import Model
+from src.models.heads import last_layer
 from src.task import Task
 
 Block = Callable[[int, int, int], nn.Module]
@@ -16,13 +17,12 @@ Block = Callable[[int, int, int], nn.Module]
 
 
 class Residual(Model):
-    """features = channel means of the last stage (B, feature_dim), which the last, linear layer sees; pictures of any size.
+    """features = channel means of the last stage (B, feature_dim), which the last layer sees; pictures of any size.
 
     Convolutions start as in He 2015 (normal, variance 2 over the fan-out).
     """
 
     trunk: nn.Sequential
-    head: nn.Linear
 
     def layers(self, channels: int) -> tuple[nn.Sequential, int]:
         """All that comes before the mean, for pictures of so many channels, and the channels that it leaves."""
@@ -33,7 +33,7 @@ class Residual(Model):
             name = type(self).__module__.rpartition(".")[2]
             raise UserError(f"model={name} takes images, not {task.input_kind}s; try model=mlr")
         self.trunk, self.feature_dim = self.layers(task.input_shape[0])
-        self.head = nn.Linear(self.feature_dim, task.num_classes)
+        self.head = last_layer(self.last, self.feature_dim, task.num_classes)
         for module in self.trunk.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from src.models.heads import Head
 from src.models.residual import Residual, conv3, stages
 
 Shortcut = Literal["A", "B"]
@@ -20,9 +21,9 @@ class ResNet32(Residual):
     without parameters (its choice for CIFAR), or B, a 1 × 1 convolution (466,906 parameters).
     """
 
-    def __init__(self, *, shortcut: Shortcut = "A") -> None:
+    def __init__(self, *, shortcut: Shortcut = "A", head: Head = "linear") -> None:
         super().__init__()
-        self.shortcut = shortcut
+        self.shortcut, self.last = shortcut, head
 
     def layers(self, channels: int) -> tuple[nn.Sequential, int]:
         stem = (conv3(channels, 16), nn.BatchNorm2d(16), nn.ReLU(inplace=True))

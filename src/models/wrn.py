@@ -7,6 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from src.component import Dropout, PositiveInt
+from src.models.heads import Head
 from src.models.residual import Residual, conv3, stages
 
 
@@ -16,11 +17,13 @@ class WRN(Residual):
     WRN-28-10 has 36,479,194 parameters for 3 channels and 10 classes.
     """
 
-    def __init__(self, *, depth: PositiveInt = 28, width: PositiveInt = 10, dropout: Dropout = 0.0) -> None:
+    def __init__(
+        self, *, depth: PositiveInt = 28, width: PositiveInt = 10, dropout: Dropout = 0.0, head: Head = "linear"
+    ) -> None:
         super().__init__()
         if depth < 10 or (depth - 4) % 6:
             raise ValueError(f"depth={depth}: give 6 n + 4, such as 10, 16, 22, 28 or 40")
-        self.depth, self.width, self.dropout = depth, width, dropout
+        self.depth, self.width, self.dropout, self.last = depth, width, dropout, head
 
     def layers(self, channels: int) -> tuple[nn.Sequential, int]:
         last = 64 * self.width

@@ -27,6 +27,8 @@ class Backward(Corrected):
     an example in the batch.
     """
 
+    asks_every_label = True
+
     inverse: Tensor
 
     def __init__(

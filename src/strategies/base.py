@@ -38,10 +38,15 @@ class Predictor:
 
     def __init__(self, model: Model, strategy: Strategy) -> None:
         self.model, self.strategy = model, strategy
+        self.adjusts = bool(strategy.score_offset.any())
 
     def scores(self, x: Any) -> Tensor:
-        """Probabilities (B, number of predicted classes); rows sum to 1."""
-        return self.strategy.scores(self.model, x)
+        """Probabilities (B, number of predicted classes), with the strategy's offset; rows sum to 1."""
+        p = self.strategy.scores(self.model, x)
+        if not self.adjusts:
+            return p
+        shifted = p * (-self.strategy.score_offset).softmax(dim=0)
+        return shifted / shifted.sum(dim=1, keepdim=True)
 
     def eval(self) -> None:
         self.model.eval()
@@ -56,8 +61,17 @@ class Strategy(Component, nn.Module):
     uses_clean: ClassVar[bool] = False
     """Whether it reads a clean validation batch."""
     predicts: ClassVar[Literal["class", "domain"]] = "class"
+    own_loss: ClassVar[bool] = False
+    """Whether an example's loss is the strategy's own, and takes from the criterion no more than its label's weight."""
+
+    asks_every_label: ClassVar[bool] = False
+    """Whether it asks the criterion for the loss that an example had with other labels than its own."""
+    ignores_balance: ClassVar[bool] = False
+    """Whether no imbalance strategy has an effect on it."""
 
     criterion: Criterion
+    score_offset: Tensor
+    """What is subtracted from the log-probabilities of new examples, (C,); the imbalance strategy's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,6 +79,11 @@ class Strategy(Component, nn.Module):
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         """Make own parameters; raises UserError for a task it cannot serve."""
         self.criterion = criterion
+        self.register_buffer("score_offset", torch.zeros(task.num_classes))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        state_dict.setdefault(f"{prefix}score_offset", self.score_offset)  # older checkpoints have none
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float

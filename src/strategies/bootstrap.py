@@ -24,6 +24,8 @@ class Bootstrap(Strategy):
     term: the cross-entropy with the network's own belief.
     """
 
+    own_loss = True
+
     def __init__(
         self,
         *,

@@ -12,7 +12,7 @@ from src.task import Batch
 class CleanOnly(Strategy):
     """The mean of -log p over the clean batch; there are as many steps as for everyone, and nothing else is read."""
 
-    uses_clean = True
+    uses_clean = ignores_balance = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -39,6 +39,8 @@ class ClusterThenLabel(Strategy):
     examples, one of the training examples, in input space. Model, optimizer, balancing and augmentation are not used.
     """
 
+    ignores_balance = True
+
     mean: Tensor
     axes: Tensor
     reference: Tensor

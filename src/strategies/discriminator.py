@@ -16,6 +16,7 @@ from src.task import Batch, Task, joined
 class Discriminator(Strategy):
     """Cross-entropy of the domain; scores are domain probabilities. Chance means that there is no visible shift."""
 
+    own_loss = True
     uses_target = True
     predicts = "domain"
 

@@ -36,6 +36,8 @@ class Ensemble(Strategy):
     scikit-learn), softmax (logitboost), or the classes' mean hypotheses scaled to sum to 1 (smoothboost, not calibrated).
     """
 
+    own_loss = True
+
     def __init__(
         self,
         *,
@@ -80,6 +82,7 @@ class Ensemble(Strategy):
 
     def _examples(self, task: Task, trainer: Trainer) -> Examples:
         split = trainer.train
+        trainer.balance.at(1.0)  # one draw serves all rounds: as the training would end
         drawn = np.sort(trainer.balance.order(numpy_stream(trainer.seed, "batches", 1)))
         y = split.labels[drawn]
         undecided = torch.full((len(y), task.num_classes), -math.log(task.num_classes), device=trainer.device)

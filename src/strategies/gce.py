@@ -24,6 +24,8 @@ class GCE(Strategy):
     the share of examples above.
     """
 
+    own_loss = True
+
     def __init__(
         self,
         *,

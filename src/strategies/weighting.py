@@ -21,7 +21,7 @@ class Weighting(Strategy):
 
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
-        size = sum(task.class_counts)
+        size = sum(task.class_counts) + task.synthetic
         self.register_buffer("seen", torch.zeros(size))
         self.register_buffer("given", torch.zeros(size))
 
