@@ -11,13 +11,12 @@ import inspect
 import json
 import os
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
@@ -30,13 +29,11 @@ from src.datasets.base import Dataset
 from src.errors import UserError, did_you_mean
 from src.evaluation.metrics import METRICS
 from src.imbalance_strategies.base import ImbalanceStrategy
-from src.imbalance_strategies.none import NoBalance
 from src.models.base import Model
 from src.noise_models.base import NoiseModel
-from src.noise_models.none import NoNoise
 from src.protocols.base import Protocol
+from src.rules import broken
 from src.strategies.base import ParameterGroups, Strategy
-from src.strategies.weighting import Weighting
 from src.tracking import Tracking
 from src.training import TrainerOptions
 
@@ -156,7 +153,8 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         target = str(OmegaConf.select(cfg, "optimizer._target_"))
         if error.full_key == "schedule.max_lr" and target.startswith("src.optimizers."):  # ours have no optimizer.lr
-            raise ValueError(_takes_no_schedule(target.rpartition(".")[0])) from None
+            name = target.split(".")[-2]
+            raise ValueError(f"optimizer={name} takes no schedule: schedule=none") from None
         raise ValueError(f"{str(error).splitlines()[0]} (key '{error.full_key}')") from None
     return dict(config)
 
@@ -182,7 +180,7 @@ class Checker:
             parts[section], found = self._once(section, node, sections)
             problems += found
         if not problems:
-            _check_together(parts, problems)
+            problems += broken(parts)
         return parts, problems
 
     def _once(self, section: str, node: Any, sections: dict[str, Any]) -> tuple[Any, list[str]]:
@@ -359,122 +357,3 @@ def _tried(section: str, cls: Any, options: dict[str, Any], problems: list[str],
         problems.append(f"{section}: {cls.__name__} does not take {given}: {error}")
         return False
     return True
-
-
-def _check_together(parts: dict[str, Any], problems: list[str]) -> None:
-    """Rules between components, one sentence each."""
-    problems += [*_data_and_method(**parts), *_clean_set(**parts), *_method_and_optimizer(**parts)]
-    problems += [*_balance_and_method(**parts)]
-
-
-def _data_and_method(
-    strategy: Strategy, dataset: Dataset, protocol: Protocol, noise_model: NoiseModel, **_: Any
-) -> Iterator[str]:
-    if strategy.uses_target and dataset.domains == 1:
-        yield (
-            f"strategy={_option_name(strategy)} needs a dataset with two domains; dataset={_option_name(dataset)} has one. "
-            f"Datasets with two: {', '.join(_datasets_with_domains())}"
-        )
-    if protocol.clean and not isinstance(noise_model, NoNoise):
-        yield (
-            f"protocol={_option_name(protocol)} protocol.pool=test learns from the clean test split, which "
-            f"noise_model={_option_name(noise_model)} does not reach; use protocol.pool=train, or noise_model=none"
-        )
-
-
-def _clean_set(strategy: Strategy, dataset: Dataset, trainer: TrainerOptions, **_: Any) -> Iterator[str]:
-    name, wanted = _option_name(strategy), ["trainer.select=clean"] * (trainer.select == "clean")
-    wanted += ["trainer.finetune_steps"] * (trainer.finetune_steps > 0)
-    wanted += [f"strategy={name}"] * strategy.uses_clean
-    if wanted and not dataset.thinning.has_clean_set:
-        yield f"{wanted[-1]} needs examples with right labels: set dataset.clean.per_class (or dataset.clean.size)"
-    if strategy.predicts == "domain" and trainer.learns_from_clean:
-        yield f"{wanted[0]} is about classes, and strategy={name} predicts the domain"
-    if trainer.finetune_steps and type(strategy).loss is Strategy.loss:
-        yield f"trainer.finetune_steps follows gradients, and strategy={name} does not; use trainer.finetune_steps=0"
-
-
-def _method_and_optimizer(
-    strategy: Strategy, optimizer: MakeOptimizer, schedule: MakeSchedule, trainer: TrainerOptions, **_: Any
-) -> Iterator[str]:
-    if not optimizer.full_batch:
-        return
-    name = optimizer.cls.__module__.rpartition(".")[2]
-    if strategy.uses_clean or trainer.finetune_steps:
-        why = "trainer.finetune_steps" if trainer.finetune_steps else f"strategy={_option_name(strategy)}"
-        yield f"{why} takes steps of batches, which optimizer={name} does not; add optimizer=adam or optimizer=sgd"
-    if schedule.cls is not None:
-        yield _takes_no_schedule(optimizer.cls.__module__)
-    if trainer.precision != "fp32":
-        yield f"optimizer={name} searches along lines, which needs trainer.precision=fp32, not {trainer.precision}"
-    if hasattr(strategy, "lr_factor"):
-        yield (
-            f"strategy={_option_name(strategy)} has parameters with a learning rate of their own, strategy.lr_factor, and "
-            f"optimizer={name} has none; add optimizer=adam or optimizer=sgd"
-        )
-
-
-def _balance_and_method(
-    imbalance_strategy: ImbalanceStrategy,
-    strategy: Strategy,
-    model: Model,
-    optimizer: MakeOptimizer,
-    trainer: TrainerOptions,
-    **_: Any,
-) -> Iterator[str]:
-    balance = imbalance_strategy
-    here, there = f"imbalance_strategy={_option_name(balance)}", f"strategy={_option_name(strategy)}"
-    held_out = hasattr(strategy, "folds") and getattr(strategy, "transition", "estimated") == "estimated"
-    plain = type(strategy).scores is Strategy.scores and not (strategy.uses_target or strategy.uses_clean)
-    plain = plain and not (hasattr(strategy, "lr_factor") or isinstance(strategy, Weighting))
-    if balance.cosine_head and model.last != "cosine":
-        yield f"{here} has margins between cosines, and model={_option_name(model)} ends in a linear layer; add model.head=cosine"
-    if strategy.ignores_balance and not isinstance(balance, NoBalance):
-        yield f"{there} weighs and draws no training examples, so that {here} has no effect; use imbalance_strategy=none"
-    if balance.reshapes and strategy.own_loss:
-        yield f"{there} has a loss of its own, in which that of {here} has no place; use one that draws or weighs classes"
-    if balance.changes and optimizer.full_batch:
-        yield (
-            f"{here} changes as the training goes on, and optimizer={optimizer.cls.__module__.rpartition('.')[2]} stops at the "
-            "minimum of what it began with; add optimizer=adam or optimizer=sgd"
-        )
-    if balance.batchwise and strategy.asks_every_label:
-        yield f"{there} asks for the loss of every label, and that of {here} depends on the batch's own; use strategy=forward"
-    if balance.adjusts_scores and (hasattr(strategy, "transition") or strategy.predicts != "class"):
-        yield (
-            f"{here} takes the mix of the observed classes out of the scores, and those of {there} are of something else; "
-            "use an imbalance_strategy that acts in training, or strategy=erm"
-        )
-    if balance.synthesises and not balance.embeds and held_out:
-        yield (
-            f"{there} holds examples out, and {here} mixes them with others; use space=embedding, or an "
-            "imbalance_strategy that makes no new examples"
-        )
-    if balance.synthesises and strategy.uses_target:
-        yield (
-            f"{there} tells domains apart, and the new examples of {here} would be of one only; use an "
-            "imbalance_strategy that makes none"
-        )
-    elif balance.embeds and not plain:
-        yield (
-            f"{here} trains the last layer of a plain model anew, and {there} is more than the model and its loss; use space=pixel"
-        )
-    elif balance.embeds and trainer.learns_from_clean:
-        yield f"{here} trains the last layer anew, and trainer.select=clean or trainer.finetune_steps an earlier one; use space=pixel"
-
-
-def _takes_no_schedule(module: str) -> str:
-    return f"optimizer={module.rpartition('.')[2]} takes no schedule: schedule=none"
-
-
-def _option_name(component: Component) -> str:
-    return type(component).__module__.rpartition(".")[2]
-
-
-def _datasets_with_domains() -> list[str]:
-    found = []
-    for path in sorted((CONF / "dataset").glob("*.yaml")):
-        cls: Any = _locate(path.stem, yaml.safe_load(path.read_text())["_target_"])
-        if cls.domains != 1:
-            found.append(path.stem if cls.domains else f"{path.stem} (if its file says so)")
-    return found

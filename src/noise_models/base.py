@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -16,6 +16,9 @@ Sampling = Literal["iid", "exact"]
 
 class NoiseModel(Component):
     """Sees a split with its inputs; answers with observed labels."""
+
+    class_conditional: ClassVar[bool] = True
+    """Whether wrong labels depend on the true class alone, so that there is a transition matrix."""
 
     def transition(self, num_classes: int) -> TransitionMatrix | None:
         """P(observed | true) where it is the same for every example of a class, else None.

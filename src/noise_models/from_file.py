@@ -21,6 +21,8 @@ class FromFile(NoiseModel):
     validation examples are read. The right labels stay sealed and measure the realised matrix.
     """
 
+    class_conditional = False
+
     def __init__(self, *, path: str = "labels.npy") -> None:
         self.path = Path(path)
 

@@ -26,6 +26,8 @@ class InstanceDependent(NoiseModel):
     seed share one mechanism.
     """
 
+    class_conditional = False
+
     def __init__(
         self,
         *,

@@ -66,6 +66,8 @@ class Strategy(Component, nn.Module):
 
     asks_every_label: ClassVar[bool] = False
     """Whether it asks the criterion for the loss that an example had with other labels than its own."""
+    weighs: ClassVar[bool] = False
+    """Whether it gives every example a weight of its own."""
     ignores_balance: ClassVar[bool] = False
     """Whether no imbalance strategy has an effect on it."""
 

@@ -16,6 +16,7 @@ from src.task import Batch, BoolArray, Split, Task, class_counts
 class Weighting(Strategy):
     """Adds up how often each training example was seen and the weight it got; both are part of the state."""
 
+    weighs = True
     seen: Tensor
     given: Tensor
 

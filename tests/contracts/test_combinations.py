@@ -1,0 +1,128 @@
+"""Every strategy meets every imbalance strategy under every noise model: the three train together, or a rule says why not."""
+
+import itertools
+import warnings
+from collections import Counter
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from src import config, experiment
+from src.errors import UserError
+from tests.contracts import yamls
+
+STRATEGIES, BALANCES, NOISES = (yamls.names(group) for group in ("strategy", "imbalance_strategy", "noise_model"))
+TRIPLES = [*itertools.product(STRATEGIES, BALANCES, NOISES)]
+CORE = {
+    *itertools.product(
+        ("erm", "forward", "bootstrap", "gce", "reweight"),
+        ("none", "class_weights", "oversample", "undersample"),
+        NOISES,
+    )
+}
+NEEDED = {
+    "transition": {"matrix": [[0.8, 0.1, 0.1], [0.1, 0.7, 0.2], [0.1, 0.2, 0.7]]},
+    "background": {"to": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Three separable classes, unequally frequent, in one domain or two; and observed labels for them."""
+    root = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.repeat([0, 1, 2], [280, 210, 180]))
+    X = (rng.normal(size=(len(y), 5)) + 3 * np.eye(5)[y]).astype(np.float32)
+    np.savez(root / "one.npz", X=X, y=y)
+    np.savez(root / "two.npz", X=X, y=y, domain=np.arange(len(y)) % 2)
+    np.save(root / "observed.npy", np.where(rng.random(len(y)) < 0.2, (y + 1) % 3, y))
+    return root
+
+
+@pytest.fixture
+def configured(compose, files):
+    """The plain configuration of a triple; options without a default get one, as does what a triple cannot do without."""
+    base = config.plain(
+        compose(
+            "dataset=arrays", "dataset.path=one.npz", f"data_root={files}", "dataset.clean.per_class=3", "model=mlr",
+            "optimizer=adam", "schedule=none", "trainer.epochs=1", "trainer.batch_size=40", "figures=false", "force=true",
+        )
+    )  # fmt: skip
+
+    def of(strategy, balance, noise):
+        sections = {
+            "strategy": yamls.load("strategy", strategy),
+            "imbalance_strategy": yamls.load("imbalance_strategy", balance),
+            "noise_model": yamls.load("noise_model", noise) | NEEDED.get(noise, {}),
+        }
+        if noise == "from_file":
+            sections["noise_model"]["path"] = str(files / "observed.npy")
+        if not yamls.target("noise_model", noise).class_conditional:
+            known = {"transition": "estimated", "forget": 0.2}
+            sections["strategy"] |= {key: value for key, value in known.items() if key in sections["strategy"]}
+        if "n_estimators" in sections["strategy"]:
+            sections["strategy"]["n_estimators"] = 3
+        sections["model"] = base["model"] | ({"head": "cosine"} if balance == "ldam" else {})
+        if yamls.target("strategy", strategy).uses_target:
+            sections["dataset"] = base["dataset"] | {"path": "two.npz"}
+        return base | sections
+
+    return of
+
+
+def outcome(parts):
+    """'trains', or the sentence that refuses."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            score = experiment.run(config.check(OmegaConf.create(parts)))
+        except UserError as error:
+            return str(error)
+    assert np.isfinite(score)
+    return "trains"
+
+
+def covering(triples):
+    """Few triples in which every pair of two groups' options occurs, as long as any triple has it: greedily."""
+    left = {pair for triple in triples for pair in itertools.combinations(enumerate(triple), 2)}
+    chosen = []
+    while left:
+        best = max(triples, key=lambda triple: len(left & {*itertools.combinations(enumerate(triple), 2)}))
+        chosen.append(best)
+        left -= {*itertools.combinations(enumerate(best), 2)}
+    return chosen
+
+
+def refusals(configured, triples):
+    """Triple → '' or the rules' sentences, without training."""
+    checker = config.Checker()
+    return {triple: "\n".join(checker.parts(configured(*triple))[1]) for triple in triples}
+
+
+def test_every_triple_is_answered_by_the_rules_before_anything_runs(configured, capsys):
+    answers = refusals(configured, TRIPLES)
+    reasons = Counter(answer for answer in answers.values() if answer)
+    with capsys.disabled():
+        print(f"\n{len(TRIPLES)} triples, {sum(reasons.values())} of them refused:")
+        for reason, count in sorted(reasons.items(), key=lambda one: (-one[1], one[0])):
+            print(f"{count:5d} × {reason}")
+    assert not [triple for triple in CORE if answers[triple]]
+    assert all(answer.count("\n") == 0 for answer in answers.values()), "one reason is enough"
+
+
+def test_a_covering_set_trains(configured):
+    answers = refusals(configured, TRIPLES)
+    for triple in covering([triple for triple in TRIPLES if not answers[triple]]):
+        assert outcome(configured(*triple)) == "trains", triple
+
+
+@pytest.mark.slow
+def test_every_triple_trains_or_is_refused_by_a_rule(configured, capsys):
+    answers = refusals(configured, TRIPLES)
+    found = {triple: outcome(configured(*triple)) for triple in TRIPLES if not answers[triple]}
+    with capsys.disabled():
+        print(f"\n{len(TRIPLES)} triples of {len(STRATEGIES)} strategies, {len(BALANCES)} imbalance strategies and "
+              f"{len(NOISES)} noise models: {len(found)} train, {len(TRIPLES) - len(found)} are refused by a rule; all "
+              f"{len(CORE)} core ones train")  # fmt: skip
+    assert {triple: answer for triple, answer in found.items() if answer != "trains"} == {}
