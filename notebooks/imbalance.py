@@ -84,7 +84,7 @@ pd.DataFrame(
 # command compares them, paired by seed.
 
 # %%
-remedies = "none,class_weights,oversample,undersample,focal,logit_adjustment,smote"
+remedies = "none,class_weights,oversample,focal,logit_adjustment,smote"
 options = ["study=remedies", f"studies_root={HERE / 'studies'}", "baseline={imbalance_strategy: none}", "winners=0"]
 command = [*problem, f"imbalance_strategy={remedies}", "seed=0,1,2", *(f"hydra.sweeper.{option}" for option in options)]
 subprocess.run([sys.executable, "-m", "src.run", "-m", *command], cwd=ROOT, check=True)

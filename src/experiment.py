@@ -29,7 +29,7 @@ from src.evaluation.predictions import Predictions
 from src.inference import probabilities
 from src.noise_models.sampling import realised
 from src.seeding import numpy_stream, seed_torch
-from src.strategies.base import Predictor
+from src.strategies.base import Predictor, Strategy
 from src.task import FloatArray, Split, Splits, Task, class_counts
 from src.training import OnEpoch, Trainer, load_weights
 
@@ -88,7 +88,7 @@ def run(
             return score
         try:
             with run, _log_file(run.folder / "log.txt"):
-                if experiment.trainer.learns_from_clean:
+                if experiment.trainer.learns_from_clean and not settings.force:
                     _take_over(experiment, run, fingerprint, code)
                 _tell_again(run.folder, on_epoch)
                 score = _execute(experiment, prepare(experiment, splits), run, on_epoch)
@@ -124,11 +124,16 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
 
 
 def _take_over(experiment: Experiment, run: runs.Run, fingerprint: str, code: str) -> None:
-    """Do not repeat the epochs of a finished run that differs only in what is done with them."""
-    config = experiment.config
+    """Do not repeat the epochs of a finished run that differs only in what is done with them.
+
+    For select=clean that is select=last, which it is in trainings beside the run's own.
+    """
+    if type(experiment.strategy).loss is Strategy.loss:
+        return
+    config, select = experiment.config, experiment.trainer.select
     others = [
-        {**config, "trainer": {**config["trainer"], "select": select, "finetune_steps": 0}}
-        for select in ("best", "last", "clean")
+        {**config, "trainer": {**config["trainer"], "select": same, "finetune_steps": 0}}
+        for same in ({"clean": ("clean", "last")}.get(select, (select,)))
     ]
     keys = [provenance.run_key(other, fingerprint, code) for other in others]
     if source := runs.continue_from(run, experiment.settings.runs_root, keys):
@@ -201,20 +206,27 @@ def seen_by(strategy_predicts: str, split: Split) -> Split:
     return split.select(split.labelled)
 
 
-def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch: OnEpoch | None) -> float:
-    settings, strategy, task = experiment.settings, experiment.strategy, prepared.task
-    splits, balance = prepared.splits, experiment.imbalance_strategy
-    train = (
-        prepared.train if balance.embeds else balance.extend(prepared.train, numpy_stream(settings.seed, "synthetic"))
-    )
-    task = replace(task, synthetic=len(train) - len(prepared.train))
-    predicted = task.domain_names if strategy.predicts == "domain" else task.class_names
+def _set_up(experiment: Experiment, prepared: Prepared) -> tuple[Split, Task]:
+    """Extend the training examples by new ones, and make balance, model and strategy ready for them."""
+    settings, strategy, balance = experiment.settings, experiment.strategy, experiment.imbalance_strategy
+    train = prepared.train
+    if not balance.embeds:
+        train = balance.extend(train, numpy_stream(settings.seed, "synthetic"))
+    task = replace(prepared.task, synthetic=len(train) - len(prepared.train))
     balance.setup(train.labels, task.num_classes)
     seed_torch(settings.seed, "model")
     experiment.model.setup(task)
     strategy.setup(task, experiment.model, balance.criterion)
     if (offset := balance.score_offset()) is not None:
         strategy.score_offset.copy_(torch.from_numpy(offset))
+    return train, task
+
+
+def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch: OnEpoch | None) -> float:
+    settings, strategy, balance = experiment.settings, experiment.strategy, experiment.imbalance_strategy
+    train, task = _set_up(experiment, prepared)
+    splits = prepared.splits
+    predicted = task.domain_names if strategy.predicts == "domain" else task.class_names
 
     def each_epoch(epoch: int, metrics: dict[str, float]) -> bool:
         if settings.score not in metrics:
@@ -254,15 +266,10 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     natural = natural_prior(experiment, splits) if strategy.predicts == "class" else None
     predictor = strategy.fit(task, experiment.model, trainer)
     synthetic = retrain_head(task, predictor, trainer) if balance.embeds else task.synthetic
-    prior = balance.effective_prior()
-    run.write_json("task.json", {
-        "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
-        "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts, "synthetic": task.synthetic,
-        "natural_prior": natural, "predicts": strategy.predicts, "monitor": experiment.trainer.monitor,
-        "training_prior": (prior / prior.sum()).tolist() if strategy.predicts == "class" else None, "learned": experiment.dataset.learned,
-    })  # fmt: skip
+    mixes = class_mixes(experiment, task, natural)
+    run.write_json("task.json", _described(experiment, task, natural, mixes))
     found = {"val": _predict(predictor, val, trainer), "test": _predict(predictor, test, trainer)}
-    scores = _judge(found, prepared, predicted, natural, prior)
+    scores = _judge(found, prepared, predicted, natural, mixes)
     parameters = itertools.chain(experiment.model.parameters(), strategy.parameters())
     scores |= {**prepared.facts, **strategy.facts(train, run.folder)}
     scores |= {"data/train/synthetic": float(synthetic)} if balance.synthesises else {}
@@ -276,32 +283,54 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     return scores[settings.score]
 
 
+def _described(
+    experiment: Experiment, task: Task, natural: list[float] | None, mixes: tuple[FloatArray, FloatArray] | None
+) -> dict[str, Any]:
+    """What task.json holds: the task, and what else must be known to use the model."""
+    return {
+        "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
+        "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts, "synthetic": task.synthetic,
+        "natural_prior": natural, "predicts": experiment.strategy.predicts, "monitor": experiment.trainer.monitor,
+        "training_prior": None if mixes is None else mixes[0].tolist(), "learned": experiment.dataset.learned,
+    }  # fmt: skip
+
+
 def _judge(
     found: dict[str, Predictions],
     prepared: Prepared,
     class_names: tuple[str, ...],
     natural: list[float] | None,
-    seen: FloatArray,
+    mixes: tuple[FloatArray, FloatArray] | None,
 ) -> dict[str, float]:
-    """val/..., val_clean/... if labels are wrong, test/...; and both under the class mix of deployment.
-
-    `seen` is the mix that the loss saw; deployment's is `natural`, or else that of the observed training labels.
-    """
-    task = prepared.task
+    """val/..., val_clean/... if labels are wrong, test/...; and both with scores mapped from the first mix to the second."""
 
     def scores(name: str, split: Predictions, truth: Literal["labels", "clean"]) -> dict[str, float]:
-        return evaluate(name, split, class_names, task.domain_names, natural, truth=truth)
+        return evaluate(name, split, class_names, prepared.task.domain_names, natural, truth=truth)
 
     val, test = found["val"], found["test"]
     all_scores = scores("val", val, "labels") | scores("test", test, "clean")
     if (val.labels != val.clean).any():
         all_scores |= scores("val_clean", val, "clean")
-    deployed = np.asarray(natural or task.class_counts, dtype=np.float64)
-    seen, deployed = seen / seen.sum(), deployed / deployed.sum()
-    if class_names == task.class_names and seen.min() > 0 and not np.allclose(seen, deployed):
-        all_scores |= scores("val_natural", val.under(seen, deployed), "labels")
-        all_scores |= scores("test_natural", test.under(seen, deployed), "clean")
+    if mixes is not None and mixes[0].min() > 0 and not np.allclose(*mixes):
+        all_scores |= scores("val_natural", val.under(*mixes), "labels")
+        all_scores |= scores("test_natural", test.under(*mixes), "clean")
     return all_scores
+
+
+def class_mixes(
+    experiment: Experiment, task: Task, natural: list[float] | None
+) -> tuple[FloatArray, FloatArray] | None:
+    """(that the scores are of, that of deployment), each (C,) summing to 1; None where they are not of classes, or not known.
+
+    Deployment's is the user's or the data set's, else the one behind the observed training labels.
+    """
+    strategy = experiment.strategy
+    if strategy.predicts != "class" or experiment.trainer.finetune_steps:
+        return None
+    seen = strategy.class_mix(experiment.imbalance_strategy.effective_prior())
+    stated = np.asarray(natural or task.class_counts, dtype=np.float64)
+    deployed = stated if natural else strategy.true_mix(stated)
+    return None if seen is None or deployed is None else (seen / seen.sum(), deployed / deployed.sum())
 
 
 def natural_prior(experiment: Experiment, splits: Splits) -> list[float] | None:

@@ -88,7 +88,7 @@ def predict(options: Options) -> pd.DataFrame:
     p = probabilities(predictor, new.inputs.resident(device), rows, device).astype(np.float64)
     if options.prior is not None:
         if described["training_prior"] is None:
-            raise UserError("prior: this run predicts domains, and the training saw all of them; leave prior out")
+            raise UserError("prior: what class mix this run's scores are of is not known; leave prior out")
         p = with_prior(p, described["training_prior"], options.prior, names)
     table = pd.DataFrame({**new.keys, **{f"p_{name}": p[:, i] for i, name in enumerate(names)}})
     return table.assign(predicted=np.asarray(names)[p.argmax(axis=1)])

@@ -48,7 +48,8 @@ class Choice:
     @property
     def holds_out(self) -> bool:
         """Whether the strategy scores examples by models that have not seen them."""
-        return hasattr(self.strategy, "folds") and getattr(self.strategy, "transition", "estimated") == "estimated"
+        estimated = getattr(self.strategy, "transition", "estimated") == "estimated"
+        return hasattr(self.strategy, "folds") and estimated and getattr(self.strategy, "estimator", "") != "em"
 
     @property
     def plain(self) -> bool:
@@ -104,7 +105,7 @@ RULES: tuple[Rule, ...] = (
         "protocol.pool=train, or noise_model=none",
     ),
     (
-        lambda c: c.transition == "known" and not c.noise_model.class_conditional,
+        lambda c: getattr(c.strategy, "begins_with", None) == "known" and not c.noise_model.class_conditional,
         "{strategy} strategy.transition=known: {noise_model} states no transition matrix; use estimated, or give one",
     ),
     # the clean set
@@ -114,7 +115,8 @@ RULES: tuple[Rule, ...] = (
     ),
     (
         lambda c: c.trainer.learns_from_clean and c.strategy.predicts == "domain",
-        "{wants_clean} is about classes, and {strategy} predicts the domain",
+        "{wants_clean} is about classes, and {strategy} predicts the domain; use trainer.select=best or last, and no "
+        "trainer.finetune_steps",
     ),
     (
         lambda c: c.trainer.finetune_steps > 0 and type(c.strategy).loss is Strategy.loss,
@@ -143,6 +145,15 @@ RULES: tuple[Rule, ...] = (
         "{imbalance_strategy} changes as the training goes on, and {optimizer} stops at the minimum of what it began with; add "
         "optimizer=adam or optimizer=sgd",
     ),
+    (
+        lambda c: c.full_batch and c.strategy.changes,
+        "{strategy} changes what it minimises as the training goes on, and {optimizer} stops at the minimum of what it began "
+        "with; add optimizer=adam or optimizer=sgd",
+    ),
+    (
+        lambda c: c.trainer.compile and c.strategy.uses_clean and c.strategy.weighs,
+        "{strategy} differentiates the model twice, which compiled layers do not allow; use trainer.compile=false",
+    ),
     # imbalance and strategy
     (
         lambda c: c.imbalance_strategy.cosine_head and c.model.last != "cosine",
@@ -164,7 +175,8 @@ RULES: tuple[Rule, ...] = (
         "strategy=forward",
     ),
     (
-        lambda c: c.imbalance_strategy.adjusts_scores and (c.transition is not None or c.strategy.predicts != "class"),
+        lambda c: c.imbalance_strategy.adjusts_scores
+        and (c.transition is not None or c.holds_out or c.strategy.predicts != "class"),
         "{imbalance_strategy} takes the mix of the observed classes out of the scores, and those of {strategy} are of "
         "something else; use an imbalance_strategy that acts in training, or strategy=erm",
     ),

@@ -30,7 +30,7 @@ from src.provenance import identity, mask, now
 
 HEARTBEAT = 5.0  # seconds between signs of life
 DIFF_BYTES = 1 << 20
-CONTINUED = {"best.pt", "last.pt", "clean.pt", "history.jsonl", "transition.json"}
+CONTINUED = {"best.pt", "last.pt", "clean.pt", "history.jsonl", "transition.json", "suspects.csv"}
 """What a run that differs only in what comes after the epochs takes over from another."""
 
 Status = Literal["finished", "failed", "killed", "pruned", "running"]
@@ -318,7 +318,10 @@ def continue_from(run: Run, root: Path, keys: Sequence[str]) -> Path | None:
     run.resuming = True
     for path in sorted(there[0].iterdir()):
         if path.name in CONTINUED:
-            shutil.copy2(path, run.folder)
+            partial = run.folder / f"{path.name}.part"
+            shutil.copyfile(path, partial)
+            partial.replace(run.folder / path.name)
+    run.write_json("record.json", {**read_json(run.folder / "record.json"), "epochs_of": there[0].name})
     return there[0]
 
 

@@ -217,6 +217,8 @@ class Trainer:
         balance.setup(train.labels, len(self.class_names))
         options = copy.copy(self.options)
         options.progress = "none"
+        options.select = "last" if options.select == "clean" else options.select
+        options.finetune_steps = 0
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         return Trainer(
@@ -311,7 +313,7 @@ class Trainer:
         loader, steps = Loader(self.clean, self.device), self.options.finetune_steps
         optimizer = self.make_optimizer(predictor.strategy.parameter_groups(predictor.model))
         obey_factors(optimizer)
-        generator = torch_stream(self.seed, "augment clean", device=self.device)
+        generator = torch_stream(self.seed, "augment finetune", device=self.device)
         sizes = [min(loader.size, self.batch_size)] * steps
         predictor.eval()
         for batch in loader.batches(endless(loader.size, iter(sizes), self.seed, "finetune batches", 0)):
@@ -425,12 +427,14 @@ class Trainer:
 
     def _augmented(self) -> Iterator[Batches]:
         """The batches of the present epoch, varied by the augmentation."""
-        generator = torch_stream(self.seed, "augment", self.progress.epoch, device=self.device)
-        for batches in self._batches(self.progress.epoch):
-            for batch in batches:
+        epoch = self.progress.epoch
+        varied = torch_stream(self.seed, "augment", epoch, device=self.device)
+        varied_clean = torch_stream(self.seed, "augment clean", epoch, device=self.device)
+        for source, target, clean in self._batches(epoch):
+            for batch, generator in ((source, varied), (target, varied), (clean, varied_clean)):
                 if batch is not None:
                     batch.x = self.augmentation(batch.x, generator)
-            yield batches
+            yield source, target, clean
 
     def _batches(self, epoch: int) -> Iterator[Batches]:
         self._told()
@@ -487,7 +491,8 @@ class Trainer:
             now.best, now.best_epoch = value, now.epoch
             checkpoint.save(self.folder / "best.pt", weights)
         if self.clean is not None:
-            on_clean = sign * found["clean/" + monitor.removeprefix("val/")], -found["clean/loss"]
+            measured = sign * found["clean/" + monitor.removeprefix("val/")]
+            on_clean = (-math.inf if math.isnan(measured) else measured), -found["clean/loss"]
             if on_clean > now.best_clean:
                 now.best_clean, now.best_clean_epoch = on_clean, now.epoch
                 checkpoint.save(self.folder / "clean.pt", weights)

@@ -52,9 +52,13 @@ def test_without_a_clean_set_nothing_is_said_of_one(run):
     assert not any(name.startswith("clean/") for name in runs.history(folder)[0]["metrics"])
 
 
-@pytest.mark.parametrize("then", [["trainer.select=clean"], ["trainer.finetune_steps=5"]])
-def test_a_run_that_differs_after_the_epochs_does_not_repeat_them(run, tmp_path, then):
-    plain = run()
+@pytest.mark.parametrize(
+    ("plain", "then"),
+    [("last", ["trainer.select=clean"]), ("best", ["trainer.finetune_steps=5"]), ("last", ["trainer.select=last", "trainer.finetune_steps=5"])],
+)  # fmt: skip
+@pytest.mark.parametrize("method", [[], ["strategy=confident_learning", "dataset.train_size=1000"]])
+def test_a_run_that_differs_after_the_epochs_does_not_repeat_them(run, tmp_path, plain, then, method):
+    plain, then = run(f"trainer.select={plain}", *method), [*then, *method]
     again = run(*then)
     log = (again / "log.txt").read_text()
     assert f"the epochs are those of {plain}" in log
@@ -62,7 +66,8 @@ def test_a_run_that_differs_after_the_epochs_does_not_repeat_them(run, tmp_path,
     assert [line["metrics"] for line in runs.history(again)] == [line["metrics"] for line in runs.history(plain)]
     anew = run(*then, runs_root=tmp_path / "elsewhere")
     assert "epoch 1/3" in (anew / "log.txt").read_text()
-    used = "clean.pt" if "select" in then[0] else "finetuned.pt"
+    assert json.loads((again / "record.json").read_text())["epochs_of"] == plain.name
+    used = "finetuned.pt" if any("finetune" in change for change in then) else "clean.pt"
     assert same(weights(again, used), weights(anew, used))
     found, expected = metrics_of(again), metrics_of(anew)
     assert {name: found[name] for name in found if "per_second" not in name} == {
@@ -70,9 +75,9 @@ def test_a_run_that_differs_after_the_epochs_does_not_repeat_them(run, tmp_path,
     }
 
 
-def test_other_data_or_another_seed_are_other_epochs(run):
-    run()
-    for other in (["seed=1"], ["dataset.clean.per_class=3"]):
+def test_other_data_another_seed_or_force_are_other_epochs(run):
+    run("trainer.select=last")
+    for other in (["seed=1"], ["dataset.clean.per_class=3"], ["force=true"]):
         assert "the epochs are those" not in (run("trainer.select=clean", *other) / "log.txt").read_text()
 
 
@@ -130,5 +135,5 @@ def test_mistakes_are_sentences(compose, wrong, why):
 
 
 def test_too_many_clean_examples_are_refused(run):
-    with pytest.raises(UserError, match=r"dataset.clean.per_class=500, but class \d has"):
+    with pytest.raises(UserError, match=r"dataset.clean.per_class=500 leaves too few to learn from"):
         run("dataset.clean.per_class=500")

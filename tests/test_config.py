@@ -32,7 +32,18 @@ def test_every_option_of_every_group_passes_the_check(digits, path):
     needed = {
         **dict.fromkeys(("dann", "discriminator"), ("dataset=nova",)),
         **dict.fromkeys(
-            ("onecycle", "cosine", "noise_adaptation", "t_revision", "progressive", "recall"), ("optimizer=adam",)
+            (
+                "onecycle",
+                "cosine",
+                "multistep",
+                "coteaching",
+                "self_paced",
+                "noise_adaptation",
+                "t_revision",
+                "progressive",
+                "recall",
+            ),
+            ("optimizer=adam",),
         ),
         **dict.fromkeys(("reweight", "meta_weight_net", "clean_only"), ("optimizer=adam", "dataset.clean.per_class=2")),
         "ldam": ("model.head=cosine",),
@@ -132,7 +143,7 @@ IMBALANCE = [
     (["imbalance_strategy=smote", "strategy=dann", "dataset=nova"], "strategy=dann tells domains apart"),
     (["imbalance_strategy=smote", "strategy=confident_learning"], "strategy=confident_learning holds examples out"),
     (["imbalance_strategy=smote", "strategy=forward", "strategy.transition=estimated"], "strategy=forward holds examples out"),
-    (["imbalance_strategy=smote", "imbalance_strategy.space=embedding", "strategy=coteaching"], "strategy=coteaching is more than the model and its loss"),
+    (["imbalance_strategy=smote", "imbalance_strategy.space=embedding", "strategy=coteaching", "optimizer=adam"], "strategy=coteaching is more than the model and its loss"),
 ]  # fmt: skip
 
 

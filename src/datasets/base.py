@@ -15,7 +15,7 @@ from typing_extensions import TypedDict  # pydantic takes typing's own only from
 from src.component import Component, PositiveInt
 from src.errors import UserError
 from src.seeding import numpy_stream
-from src.task import Inputs, IntArray, Split, Splits, class_counts
+from src.task import BoolArray, Inputs, IntArray, Split, Splits, class_counts
 
 
 @dataclass(frozen=True)
@@ -97,46 +97,42 @@ class Thinning:
         Examples of other domains stay as they are in the training split. Raises UserError if more examples of a class
         are asked for than there are.
         """
-        split, clean = self._set_aside(split, num_classes, seed)
+        taken = self._set_aside(split, num_classes, seed)
+        clean = split.select(taken).with_labels(split.clean[taken]) if self.has_clean_set else None
+        free = np.ones(len(split), dtype=bool)
+        free[taken] = False
         if self.size is None and self.counts is None and self.ratio is None:
-            return split, clean
+            return split.select(free), clean
         rng = numpy_stream(seed, "subsample")
         source, other = np.flatnonzero(split.domain == 0), np.flatnonzero(split.domain != 0)
-        if self.size is not None:
+        if self.size is not None:  # drawn without regard to the clean set, so that its size changes few of them
+            source = _only(free, rng.permutation(source))
             if self.size > len(source):
                 raise UserError(f"dataset.train_size={self.size}, but the training split has {len(source)} examples")
-            source = rng.permutation(source)[: self.size]
-        have = class_counts(split.clean[source], num_classes)
+            source = source[: self.size]
+        have = class_counts(split.clean[_only(free, source)], num_classes)
         if not have.all():
             raise UserError(f"dataset.train_size={self.size} leaves no example of class {np.argmin(have)}; keep more")
         want = self._wanted(have)
-        chosen = [rng.permutation(source[split.clean[source] == c])[: want[c]] for c in range(num_classes)]
+        chosen = [_only(free, rng.permutation(source[split.clean[source] == c]))[: want[c]] for c in range(num_classes)]
         return split.select(np.sort(np.concatenate([*chosen, other]))), clean
 
-    def _set_aside(self, split: Split, num_classes: int, seed: int) -> tuple[Split, Split | None]:
-        """(the rest, the clean set with its right labels)."""
-        if not self.has_clean_set:
-            return split, None
-        source = numpy_stream(seed, "clean").permutation(np.flatnonzero(split.domain == 0))
-        have = class_counts(split.clean[source], num_classes)
+    def _set_aside(self, split: Split, num_classes: int, seed: int) -> IntArray:
+        """Positions of the clean set, rising; none if it is not asked for."""
         each, size = self.clean["per_class"], self.clean["size"]
+        source = numpy_stream(seed, "clean").permutation(np.flatnonzero(split.domain == 0))
         if each is not None:
-            if each >= have.min():
-                raise UserError(
-                    f"dataset.clean.per_class={each}, but class {np.argmin(have)} has {have.min()} training examples, "
-                    "of which some must be left to learn from"
-                )
             taken = np.concatenate([source[split.clean[source] == c][:each] for c in range(num_classes)])
         else:
-            taken = source[:size]
-        rest = np.setdiff1d(np.arange(len(split)), taken)
-        if len(taken) < (size or 0) or not class_counts(split.clean[rest], num_classes).all():
+            taken = source[: size or 0]
+        have, left = (class_counts(split.clean[part], num_classes) for part in (source, np.setdiff1d(source, taken)))
+        if self.has_clean_set and (not left.all() or len(taken) < (size or 0)):
+            asked = f"size={size}" if each is None else f"per_class={each}"
             raise UserError(
-                f"dataset.clean.size={size}, but there are {len(source)} training examples, of which some of each class "
-                "must be left to learn from"
+                f"dataset.clean.{asked} leaves too few to learn from: there are {have.tolist()} training examples per class; "
+                "ask for fewer"
             )
-        clean = split.select(np.sort(taken))
-        return split.select(rest), clean.with_labels(clean.clean)
+        return np.sort(taken)
 
     def _wanted(self, have: IntArray) -> IntArray:
         if self.ratio is not None:
@@ -156,6 +152,10 @@ class Thinning:
                 f"dataset.class_counts={want.tolist()}, but there are {have.tolist()} training examples per class"
             )
         return want
+
+
+def _only(allowed: BoolArray, positions: IntArray) -> IntArray:
+    return positions[allowed[positions]]
 
 
 def random_split(labels: IntArray, fractions: Sequence[float], rng: np.random.Generator) -> list[IntArray]:

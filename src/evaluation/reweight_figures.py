@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import cycle
+from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,14 +19,14 @@ MARKERS = "osD^v<>ph"
 
 
 @styled
-def against(curves: Curves, *, x: str, y: str, log: bool, percent: bool = False) -> Figure:
-    """Mean ± standard deviation over the seeds of every method, those that end best on top of the legend.
+def against(curves: Curves, *, x: str, y: str, log: bool, percent: bool, best: Literal["lowest", "highest"]) -> Figure:
+    """Mean ± standard deviation over the seeds of every method, the best at the hardest x on top of the legend.
 
-    `percent`: x is a share. Points are set apart a little, so that their bars can be told apart.
+    That is the smallest x where the lowest y is best, else the largest. `percent`: x is a share. Points are set apart a little, so that their bars can be told apart.
     """
     figure, (axes,) = grid(1, 1, 8.6, 4.6)
     values = sorted({at for points in curves.values() for at in points})
-    last = {name: np.mean(points[min(points)] if percent else points[max(points)]) for name, points in curves.items()}
+    last = {name: np.mean(points[min(points) if best == "lowest" else max(points)]) for name, points in curves.items()}
     places = np.arange(len(curves)) - (len(curves) - 1) / 2
     step = 0.011 if log else 0.004 * (values[-1] - values[0] or 1)
     for name, colour, dash, marker in zip(curves, cycle(COLOURS), _dashes(), cycle(MARKERS), strict=False):
@@ -48,8 +49,8 @@ def against(curves: Curves, *, x: str, y: str, log: bool, percent: bool = False)
     n = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
     axes.set_ylabel(f"{y}\n(mean ± sd over {n} seeds)")
     handles, labels = axes.get_legend_handles_labels()
-    lower_first = sorted(range(len(labels)), key=lambda i: last[labels[i]], reverse=not percent)
-    figure.legend([handles[i] for i in lower_first], [labels[i] for i in lower_first], loc="outside right center")
+    best_first = sorted(range(len(labels)), key=lambda i: last[labels[i]], reverse=best == "highest")
+    figure.legend([handles[i] for i in best_first], [labels[i] for i in best_first], loc="outside right center")
     return figure
 
 

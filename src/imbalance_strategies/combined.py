@@ -20,8 +20,8 @@ CONF = Path(__file__).resolve().parents[2] / "conf" / "imbalance_strategy"
 class Combined(ImbalanceStrategy):
     """`sampler` says which examples are seen, `loss` how they count; both are options of this group, with their defaults.
 
-    Each takes the class counts of the data (and of new examples), not those that the other leaves. Two that change the class mix which the loss
-    sees are a double correction, refused unless `double_correction` asks for it.
+    Each takes the class counts of the data (and of new examples), not those that the other leaves. Two that change the
+    class mix which the loss sees are a double correction, refused unless `double_correction` asks for it.
     """
 
     def __init__(self, *, sampler: str = "oversample", loss: str = "focal", double_correction: bool = False) -> None:
@@ -62,10 +62,11 @@ class Combined(ImbalanceStrategy):
         return self.loss.score_offset()
 
     def state_dict(self) -> dict[str, Any]:
-        return self.loss.state_dict()
+        return {"sampler": self.sampler.state_dict(), "loss": self.loss.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.loss.load_state_dict(state)
+        self.sampler.load_state_dict(state["sampler"])
+        self.loss.load_state_dict(state["loss"])
 
 
 def named(role: str, name: str) -> ImbalanceStrategy:

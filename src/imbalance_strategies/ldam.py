@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,7 +20,7 @@ class LDAM(ImbalanceStrategy):
 
     `scale` is s, as model.head=cosine multiplies its cosines by; another value only changes the margins. `drw_start` is
     the progress from which on classes are weighted too, by effective numbers (the paper's DRW: 0.8, and `drw_beta`
-    0.9999); null: never.
+    0.9999); null: never. The effective prior is that of the training's end, whichever epoch is selected.
     """
 
     reshapes = cosine_head = True
@@ -50,6 +52,12 @@ class LDAM(ImbalanceStrategy):
         margin = F.one_hot(y, self.num_classes) * self.margins
         loss = super().criterion((log_probs - margin).log_softmax(dim=1), y)
         return self.deferred[y] * loss if self.weighs else loss
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"weighs": self.weighs}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.weighs = bool(state["weighs"])
 
     def effective_prior(self) -> FloatArray:
         weights = self.deferred.cpu().numpy() if self.weighs else 1

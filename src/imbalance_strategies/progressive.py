@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from src.component import PositiveInt
@@ -38,6 +40,12 @@ class Progressive(ImbalanceStrategy):
     def _mix(self) -> FloatArray:
         t = self.progress
         return (1 - t) * self.members.counts / len(self.labels) + t / len(self.members)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"mix": self.mix.tolist()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.mix = np.array(state["mix"])
 
     def effective_prior(self) -> FloatArray:
         prior = np.zeros(self.num_classes)

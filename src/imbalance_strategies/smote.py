@@ -42,6 +42,8 @@ class SMOTE(ImbalanceStrategy):
         undersample: Share | None = None,
         components: PositiveInt = 50,
     ) -> None:
+        if space == "embedding" and undersample is not None:
+            raise ValueError("undersample is not for space=embedding, whose network learns from all examples first")
         self.space, self.k, self.components = space, k_neighbors, components
         self.ratio, self.undersample = ratio, undersample
         self.embeds = space == "embedding"

@@ -110,5 +110,6 @@ def weights(
         zero = []
         if one.choices["strategy"] == "reweight":
             zero = [float(curve.mean()) for curve in one.curve("train/zero_batches").values()]
-        rows.append(cells | {"batches without weight": spread(zero), "n": str(len(given))})
-    return sorted(rows, key=lambda cells: (cells["method"], cells["at"]))
+        cells |= {"batches without weight": spread(zero), "n": str(len(given))}
+        rows.append((cells["method"], x(one.choices), cells))
+    return [cells for _, _, cells in sorted(rows, key=lambda row: row[:2])]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from src.component import Component
 from src.models.base import Model
-from src.task import Batch, Split, Task
+from src.task import Batch, FloatArray, Split, Task
 
 if TYPE_CHECKING:
     from src.training import Trainer
@@ -66,6 +66,8 @@ class Strategy(Component, nn.Module):
 
     asks_every_label: ClassVar[bool] = False
     """Whether it asks the criterion for the loss that an example had with other labels than its own."""
+    changes: ClassVar[bool] = False
+    """Whether what it minimises changes as the training goes on."""
     weighs: ClassVar[bool] = False
     """Whether it gives every example a weight of its own."""
     ignores_balance: ClassVar[bool] = False
@@ -112,6 +114,14 @@ class Strategy(Component, nn.Module):
         """Probabilities (B, C) for new examples."""
         logits: Tensor = model(x)
         return logits.float().softmax(dim=1)
+
+    def class_mix(self, seen: FloatArray) -> FloatArray | None:
+        """The class mix that the scores are of, up to a factor, (C,), for the one that the loss saw; None: not known."""
+        return self.true_mix(seen)
+
+    def true_mix(self, observed: FloatArray) -> FloatArray | None:
+        """The class mix behind that of observed labels, (C,), as far as the strategy tells them apart; None: not known."""
+        return observed
 
     def facts(self, train: Split, folder: Path) -> dict[str, float]:
         """What the metrics should tell of a training that has ended, given its examples and the run's folder.

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from src.models.base import Model
 from src.strategies.base import Strategy, negative_log_likelihood
-from src.task import Batch
+from src.task import Batch, FloatArray
 
 
 class CleanOnly(Strategy):
@@ -16,6 +16,9 @@ class CleanOnly(Strategy):
 
     def __init__(self) -> None:
         super().__init__()
+
+    def class_mix(self, seen: FloatArray) -> None:
+        """Not known: the training examples are not seen."""
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float

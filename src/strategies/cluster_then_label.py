@@ -32,7 +32,7 @@ class ClusterThenLabel(Strategy):
     """k-means on the (reduced) flattened inputs; the labels of a cluster's examples vote for its class.
 
     `labels=bought` is a person who labels a few examples of each cluster by hand: they are drawn at random and their
-    CLEAN labels are read. It is the only training that reads any, and it says how many. `labels=observed` reads none: all
+    CLEAN labels are read. No other training reads any of its examples' (a clean set apart), and it says how many. `labels=observed` reads none: all
     observed labels of the cluster vote. Scores are the vote's shares with one more vote for every class.
 
     A new example belongs to the cluster of the nearest reference: a centroid, or for umap, which is no map for new

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pydantic
 import torch
 from annotated_types import Ge, Gt, Le
@@ -48,11 +49,14 @@ class Corrected(Strategy):
     """
 
     T: Tensor
+    begins_with: Source | None = None
+    """Where T comes from; None where the training makes do without one."""
 
     def __init__(self, transition: Source, estimator: Estimator, quantile: float, folds: int) -> None:
         super().__init__()
         self.given = TransitionMatrix(transition) if isinstance(transition, list) else None
         self.transition, self.estimator, self.quantile, self.folds = transition, estimator, quantile, folds
+        self.begins_with = transition
 
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
@@ -68,6 +72,12 @@ class Corrected(Strategy):
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         self.use(self.find(task, model, trainer))
         return trainer.minimise(model, self)
+
+    def true_mix(self, observed: FloatArray) -> FloatArray | None:
+        try:
+            return prior_behind(TransitionMatrix(self.T.double().cpu().numpy()), observed)
+        except ValueError:
+            return None
 
     def facts(self, train: Split, folder: Path) -> dict[str, float]:
         """The recorded matrix and, where the truth is known, its error."""
@@ -153,7 +163,7 @@ def read(path: Path) -> TransitionMatrix:
 def write(path: Path, matrix: TransitionMatrix, source: str, task: Task) -> None:
     """Record a matrix, whence it came, and how far it is from the noise model's own where that is known.
 
-    One that was recorded before, from which the training began, is kept as `began`.
+    One from elsewhere that was recorded before, from which the training began, is kept as `began`.
     """
     record: dict[str, Any] = {
         "matrix": matrix.columns.tolist(),
@@ -166,7 +176,8 @@ def write(path: Path, matrix: TransitionMatrix, source: str, task: Task) -> None
             log.info("transition matrix (%s): mean error of a column %.3f", source, record["error"])
     if path.exists():
         before = json.loads(path.read_text())
-        record["began"] = before.get("began", before)
+        if "began" in before or before["source"] != source:
+            record["began"] = before.get("began", before)
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(record))
     partial.replace(path)
@@ -186,3 +197,11 @@ def simplex(p: FloatArray | Tensor) -> Tensor:
     count = torch.arange(1, p.shape[1] + 1, device=p.device)
     last = (ordered - excess / count > 0).sum(dim=1, keepdim=True)
     return (p - excess.gather(1, last - 1) / last).clamp_min(0)
+
+
+def prior_behind(matrix: TransitionMatrix, counts: npt.ArrayLike) -> FloatArray:
+    """The true class mix that T turns into the observed counts: T⁻¹ of them, projected on the simplex."""
+    observed = torch.from_numpy(np.asarray(counts, dtype=np.float64))
+    observed = observed / observed.sum()
+    true: FloatArray = simplex((torch.from_numpy(matrix.inverse()) @ observed)[None])[0].numpy()
+    return true

@@ -13,7 +13,7 @@ from src.component import Dropout, PositiveFloat
 from src.errors import UserError
 from src.models.base import Model
 from src.strategies.base import Criterion, Predictor, Strategy
-from src.strategies.flipped import prior_behind
+from src.strategies.corrected import prior_behind
 from src.strategies.selection import easiest, mean_of
 from src.task import Batch, Task
 
@@ -29,6 +29,8 @@ class Coteaching(Strategy):
     a common threshold discards them. Selection goes by -log p of the label, learning by the criterion. Scores are the
     mean of both networks' probabilities: `model` and `peer`, which differ only in their initial weights.
     """
+
+    changes = True
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ from src.strategies import boosting
 from src.strategies.base import Criterion, Predictor, Strategy
 from src.strategies.boosting import Examples, Growth
 from src.strategies.trees import Trees, Vote
-from src.task import Task
+from src.task import FloatArray, Task
 
 if TYPE_CHECKING:
     from src.training import Trainer
@@ -89,6 +89,9 @@ class Ensemble(Strategy):
         loss = self.criterion(undecided, torch.from_numpy(y).to(trainer.device))  # a class's weight, up to a factor
         weight = loss.double().cpu().numpy()
         return Examples(vectors(split.inputs, split.rows[drawn]), y, weight / weight.mean(), task.num_classes)
+
+    def class_mix(self, seen: FloatArray) -> FloatArray:
+        return (seen > 0).astype(np.float64) if self.kind in ("balanced_bagging", "rusboost") else seen
 
     def scores(self, model: Model, x: Any) -> Tensor:
         votes = self.trees.to(x.device).votes(x.flatten(1).float())

@@ -12,8 +12,8 @@ from torch import Tensor
 from src.errors import UserError
 from src.models.base import Model
 from src.strategies.base import Criterion, Predictor
-from src.strategies.corrected import Corrected, Estimator, Folds, Quantile, Source, simplex
-from src.task import Batch, Task
+from src.strategies.corrected import Corrected, Estimator, Folds, Quantile, Source, prior_behind, simplex
+from src.task import Batch, FloatArray, Task
 from src.transition_matrix import TransitionMatrix
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Flipped(Corrected):
     ) -> None:
         super().__init__(transition, estimator, quantile, folds)
         self.decode = decode
+        self.begins_with = None if decode == "none" else transition
 
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
@@ -61,6 +62,9 @@ class Flipped(Corrected):
                 "P(observed | x), which decoding starts from; imbalance_strategy=none is exact"
             )
         return super().fit(task, model, trainer)
+
+    def true_mix(self, observed: FloatArray) -> FloatArray | None:
+        return observed if self.decode == "none" else super().true_mix(observed)
 
     def use(self, matrix: TransitionMatrix) -> None:
         super().use(matrix)
@@ -84,10 +88,3 @@ class Flipped(Corrected):
         p = super().scores(model, x)
         decoded = p @ self.decoder.T.to(p.dtype)
         return simplex(decoded) if self.decode == "inverse" else decoded / decoded.sum(dim=1, keepdim=True)
-
-
-def prior_behind(matrix: TransitionMatrix, counts: tuple[int, ...]) -> Any:
-    """The true class mix that T turns into the observed counts: T⁻¹ of them, projected on the simplex."""
-    observed = torch.tensor(counts, dtype=torch.float64)
-    observed = observed / observed.sum()
-    return simplex((torch.from_numpy(matrix.inverse()) @ observed)[None])[0].numpy()

@@ -12,7 +12,7 @@ from src.component import Fraction, NonNegativeFloat, OpenFraction, PositiveFloa
 from src.models.base import Model
 from src.strategies.base import Criterion, ParameterGroups, Predictor
 from src.strategies.corrected import RECORD, Corrected, Estimator, Folds, Quantile, Source, posterior_of_observed, write
-from src.task import Batch, Task
+from src.task import Batch, FloatArray, Task
 from src.transition_matrix import TransitionMatrix
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class NoiseAdaptation(Corrected):
         source: Source = "known" if transition == "near_identity" else transition
         super().__init__(source, estimator, quantile, folds)
         self.near_identity, self.spread = transition == "near_identity", spread
+        self.begins_with = None if self.near_identity else source
         self.start, self.trace, self.lr_factor = start, trace, lr_factor
 
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
@@ -59,6 +60,9 @@ class NoiseAdaptation(Corrected):
     def learned(self) -> Tensor:
         """T̂, (C, C), columns sum to 1."""
         return self.logits.softmax(dim=0)
+
+    def true_mix(self, observed: FloatArray) -> None:
+        """Not known: T is learned."""
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float

@@ -46,6 +46,7 @@ class RMLR(Forward):
         source: Source = "known" if transition == "learned" else transition
         super().__init__(transition=source, estimator=estimator, quantile=quantile, folds=folds)
         self.learned, self.spread = transition == "learned", spread
+        self.begins_with = None if self.learned else source
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         if not self.learned:

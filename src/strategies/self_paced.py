@@ -29,6 +29,8 @@ class SelfPaced(Strategy):
     share that taught, `all` the loss over the whole batch.
     """
 
+    changes = True
+
     def __init__(
         self,
         *,

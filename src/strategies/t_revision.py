@@ -11,7 +11,7 @@ from src.component import Fraction, PositiveFloat
 from src.models.base import Model
 from src.strategies.base import Criterion, ParameterGroups, Predictor
 from src.strategies.corrected import RECORD, Corrected, Estimator, Folds, Quantile, Source, simplex, write
-from src.task import Batch, Task
+from src.task import Batch, FloatArray, Task
 from src.transition_matrix import TransitionMatrix
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class TRevision(Corrected):
     def revised(self) -> Tensor:
         """T + slack, (C, C), columns projected on the simplex."""
         return simplex((self.T + self.slack).T).T
+
+    def true_mix(self, observed: FloatArray) -> None:
+        """Not known: T is learned."""
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float

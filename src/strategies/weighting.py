@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -32,20 +33,24 @@ class Weighting(Strategy):
         self.given.index_add_(0, batch.index, weight.detach().to(self.given.dtype))
 
     def facts(self, train: Split, folder: Path) -> dict[str, float]:
-        """Shares of the weight that wrong labels and the rarest true class got, beside their shares of the draws."""
-        counts = class_counts(train.clean, int(train.clean.max()) + 1)
+        """Shares of the weight that wrong labels and the rarest true class got, beside their shares of the draws.
+
+        Up to the selected epoch; synthetic examples, of which neither is known, are left out.
+        """
+        real = ~train.keys.get("is_synthetic", np.zeros(len(train), dtype=bool))
+        counts = class_counts(train.clean[real], int(train.clean.max()) + 1)
         rarest = int(np.where(counts > 0, counts, len(train) + 1).argmin())
         groups = {"mislabelled": train.labels != train.clean, "minority": train.clean == rarest}
         return {
-            f"weights/{name}{ending}": _share(amounts, group)
+            f"weights/{name}{ending}": _share(amounts.cpu().numpy()[real], group[real])
             for name, group in groups.items()
             for ending, amounts in (("", self.given), ("_drawn", self.seen))
         }
 
 
-def _share(amounts: Tensor, group: BoolArray) -> float:
+def _share(amounts: npt.NDArray[np.float32], group: BoolArray) -> float:
     total = float(amounts.sum())
-    return float(amounts.cpu()[torch.from_numpy(group)].sum()) / total if total else 0.0
+    return float(amounts[group].sum()) / total if total else 0.0
 
 
 def proportional(u: Tensor) -> Tensor:

@@ -110,14 +110,20 @@ def test_thinning_leaves_the_clean_set_alone_and_the_seed_draws_it():
     assert not set(found[1][0].rows) & set(found[1][1].rows)
 
 
+def test_the_clean_sets_size_changes_few_of_the_examples_that_a_size_keeps():
+    split = split_of([400, 400])
+    few, many = (set(Thinning(clean=clean(per_class=n), size=300).apply(split, 2, 0)[0].rows) for n in (1, 20))
+    assert len(few & many) > 300 - 30
+
+
 @pytest.mark.parametrize(("thinning", "why"), [
     (Thinning(counts=[41, 1]), r"class_counts=\[41, 1\], but there are \[40, 40\]"),
     (Thinning(counts=[1, 1, 1]), "3 entries for 2 classes"),
     (Thinning(size=1), "train_size=1 leaves no example of class"),
     (Thinning(size=81), "train_size=81, but the training split has 80 examples"),
-    (Thinning(clean=clean(per_class=40)), r"clean.per_class=40, but class 0 has 40 training examples, of which some"),
-    (Thinning(clean=clean(size=80)), r"clean.size=80, but there are 80 training examples, of which some"),
-    (Thinning(clean=clean(size=800)), "clean.size=800, but there are 80 training examples"),
+    (Thinning(clean=clean(per_class=40)), r"clean.per_class=40 leaves too few to learn from: there are \[40, 40\] training"),
+    (Thinning(clean=clean(size=80)), r"clean.size=80 leaves too few .* ask for fewer"),
+    (Thinning(clean=clean(size=800)), "clean.size=800 leaves too few"),
     (Thinning(clean=clean(per_class=10), counts=[31, 1]), r"class_counts=\[31, 1\], but there are \[30, 30\]"),
 ])  # fmt: skip
 def test_more_than_there_is_is_refused(thinning, why):
