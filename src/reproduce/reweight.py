@@ -94,15 +94,18 @@ def run(places: Places, level: Level) -> Path:
     for name, reduced in level.sweeps.items():
         folder = SWEEPS
         if reduced.space:
-            folder, space = written, question(name)["hydra"]["sweeper"]["space"] | reduced.space
-            kept = {key: values for key, values in space.items() if values is not None}
-            write_sweep(
-                folder, name, name, trainer=reduced.trainer, sweeper={"space": kept, "baseline": False, "claims": []}
-            )
+            write_reduced(folder := written, name, reduced)
         sweep(folder, name, *places.overrides(), *reduced.changes)
     found = {name: configurations(places.study(name)) for name in level.sweeps}
     title = "Learning to reweight examples"
     return write_page(Path(places.studies_root) / PAGE, "reweight", title, level.note, sections(found), drawn(found))
+
+
+def write_reduced(folder: Path, name: str, reduced: Reduced) -> None:
+    """The sweep as folder/name.yaml, with what is changed in its space and in the trainer's options."""
+    space = question(name)["hydra"]["sweeper"]["space"] | reduced.space
+    kept = {key: values for key, values in space.items() if values is not None}
+    write_sweep(folder, name, name, trainer=reduced.trainer, sweeper={"space": kept, "baseline": False, "claims": []})
 
 
 # --- the page ---

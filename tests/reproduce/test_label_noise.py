@@ -8,6 +8,7 @@ import pytest
 from src.reproduce import label_noise as study
 from src.reproduce import label_noise_tables as tables
 from src.reproduce.label_noise_tables import Method
+from src.reproduce.page import main
 from src.reproduce.sweeps import Configuration, conditions, write_sweep
 from src.reproduce.tables import latex, markdown, spread
 from src.reproduce.tuning import Tuned, space, tuned
@@ -113,7 +114,8 @@ def test_a_written_sweep_asks_the_same_question_at_the_tuned_rates(tmp_path):
 
 
 def test_wrong_arguments_are_a_sentence(capsys):
-    assert study.main(["level=huge"]) == study.main(["data=here"]) == 2
+    for wrong in ("level=huge", "data=here"):
+        assert main([wrong], "", study.LEVELS, study.run) == 2
     said = capsys.readouterr().err.splitlines()
     assert said == [
         "level=huge: give full, quick, smoke",
@@ -155,7 +157,7 @@ def test_the_page_from_one_command(command, tmp_path):
     places = [f"{name}={tmp_path / name}" for name in ("data_root", "runs_root", "studies_root")]
     done = command("src.reproduce.label_noise", "level=smoke", *places, timeout=580)
     assert done.returncode == 0, done.stderr
-    page = tmp_path / "studies_root/label_noise_page"
+    page = tmp_path / "studies_root/smoke/label_noise_page"
     for name in (
         "table1.csv",
         "table3.csv",
