@@ -47,7 +47,7 @@ def against(curves: Curves, *, x: str, y: str, log: bool, percent: bool, best: L
     axes.set_xlabel(x)
     seeds = {len(each) for points in curves.values() for each in points.values()}
     n = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
-    axes.set_ylabel(f"{y}\n(mean ± sd over {n} seeds)")
+    axes.set_ylabel(f"{y}\n" + ("(one seed)" if n == "1" else f"(mean ± sd over {n} seeds)"))
     handles, labels = axes.get_legend_handles_labels()
     best_first = sorted(range(len(labels)), key=lambda i: last[labels[i]], reverse=best == "highest")
     figure.legend([handles[i] for i in best_first], [labels[i] for i in best_first], loc="outside right center")

@@ -100,13 +100,13 @@ def weights(
     rows = []
     for one in found:
         given = one.metric("weights/minority")
-        if not given:
+        if not given or "+" in method(one.choices):  # those share their epochs with the plain ones
             continue
         cells = {"method": method(one.choices), "at": heading(x(one.choices))}
         cells |= {"minority: weight": spread(given.values())}
-        cells |= {"draws": spread(one.metric("weights/minority_drawn").values())}
+        cells |= {"minority: draws": spread(one.metric("weights/minority_drawn").values())}
         cells |= {"wrong labels: weight": spread(one.metric("weights/mislabelled").values())}
-        cells |= {"draws ": spread(one.metric("weights/mislabelled_drawn").values())}
+        cells |= {"wrong labels: draws": spread(one.metric("weights/mislabelled_drawn").values())}
         zero = []
         if one.choices["strategy"] == "reweight":
             zero = [float(curve.mean()) for curve in one.curve("train/zero_batches").values()]
