@@ -49,10 +49,7 @@ class Frequency(ImbalanceStrategy):
         self.sizes = np.rint(np.maximum(factors, 1) * self.members.counts).astype(np.int64)
 
     def order(self, rng: np.random.Generator) -> IntArray:
-        drawn = [self.members.in_turn(c, int(size), rng) for c, size in enumerate(self.sizes)]
-        return rng.permutation(np.concatenate(drawn))
+        return self.members.in_sizes(self.sizes, rng)
 
     def effective_prior(self) -> FloatArray:
-        prior = np.zeros(self.num_classes)
-        prior[self.members.classes] = self.sizes / self.sizes.sum()
-        return prior
+        return self.members.mix(self.sizes, self.num_classes)

@@ -33,6 +33,16 @@ class Members:
         drawn = np.searchsorted(np.cumsum(share / share.sum())[:-1], rng.random(size), side="right")
         return self.any_of(drawn, rng)
 
+    def in_sizes(self, sizes: IntArray, rng: np.random.Generator) -> IntArray:
+        """So many positions of each class, all classes mixed; none again until all of its class have been drawn."""
+        return rng.permutation(np.concatenate([self.in_turn(c, int(size), rng) for c, size in enumerate(sizes)]))
+
+    def mix(self, amounts: FloatArray | IntArray, num_classes: int) -> FloatArray:
+        """The amounts of the classes that have examples, as shares of all classes, (num_classes,)."""
+        shares = np.zeros(num_classes)
+        shares[self.classes] = amounts / amounts.sum()
+        return shares
+
     def in_turn(self, c: int, size: int, rng: np.random.Generator) -> IntArray:
         """`size` positions of a class, none again until all of it have been drawn."""
         rounds = -(-size // int(self.counts[c]))

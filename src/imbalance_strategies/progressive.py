@@ -48,6 +48,4 @@ class Progressive(ImbalanceStrategy):
         self.mix = np.array(state["mix"])
 
     def effective_prior(self) -> FloatArray:
-        prior = np.zeros(self.num_classes)
-        prior[self.members.classes] = self.mix
-        return prior
+        return self.members.mix(self.mix, self.num_classes)

@@ -76,13 +76,10 @@ class SMOTE(ImbalanceStrategy):
     def order(self, rng: np.random.Generator) -> IntArray:
         if self.undersample is None:
             return super().order(rng)
-        drawn = [self.members.in_turn(c, int(size), rng) for c, size in enumerate(self.sizes)]
-        return rng.permutation(np.concatenate(drawn))
+        return self.members.in_sizes(self.sizes, rng)
 
     def effective_prior(self) -> FloatArray:
-        prior = np.zeros(self.num_classes)
-        prior[self.members.classes] = self.sizes / self.sizes.sum()
-        return prior
+        return self.members.mix(self.sizes, self.num_classes)
 
 
 def smote(x: Floats, labels: IntArray, ratio: float, k: int, random: np.random.RandomState) -> Mixtures:
