@@ -278,6 +278,10 @@ def _sentences(
         name = str(item["loc"][0])
         if item["type"] == "unexpected_keyword_argument":
             expected[f"{prefix}{name}"] = [f": {owner} has no option '{name}'{did_you_mean(name, known)}"]
+        elif item["type"] == "extra_forbidden":
+            inside = str(item["loc"][-1])
+            hint = did_you_mean(inside, [key for key in options[name] if key != inside])
+            expected[f"{prefix}{name}.{inside}"] = [f": {prefix}{name} has no option '{inside}'{hint}"]
         elif item["type"].startswith("missing"):
             expected[f"{prefix}{name}"] = [": missing"]
         else:

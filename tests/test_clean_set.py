@@ -127,6 +127,7 @@ def test_batch_norm_keeps_its_statistics_while_fine_tuning(run, tmp_path):
     (["trainer.finetune_steps=3", "strategy=ensemble"], "strategy=ensemble does not"),
     (["trainer.finetune_steps=3", "optimizer=lbfgs", "schedule=none"], "add optimizer=adam or optimizer=sgd"),
     (["dataset.clean.per_class=0"], r"dataset.clean.per_class=0: should be greater than 0"),
+    (["dataset.clean.per_clas=3"], r"dataset.clean has no option 'per_clas'; did you mean 'per_class'\?"),
     (["dataset.clean.size=3"], "clean.size and clean.per_class are both set: give one of them"),
 ])  # fmt: skip
 def test_mistakes_are_sentences(compose, wrong, why):
