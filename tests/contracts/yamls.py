@@ -40,4 +40,4 @@ def signature_defaults(cls: Any) -> dict[str, Any]:
     """The keyword arguments of a component and their defaults (inspect.Parameter.empty where there is none)."""
     parameters = inspect.signature(cls).parameters.values()
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters), f"{cls.__name__}: options are keyword-only"
-    return {p.name: p.default for p in parameters}
+    return {p.name: [*p.default] if isinstance(p.default, tuple) else p.default for p in parameters}

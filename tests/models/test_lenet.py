@@ -22,6 +22,14 @@ def test_depth_counts_the_hidden_layers():
     assert [size - sizes[0] for size in sizes] == [0, layer, 3 * layer]
 
 
+def test_every_convolution_halves_the_sides():
+    model = LeNet(channels=[16, 32, 64])
+    model.setup(Task(("a", "b"), ("all",), "image", (1, 28, 28)))
+    assert model.feature_dim == 64 * 3 * 3
+    with pytest.raises(UserError, match="model=lenet needs larger pictures than 4 × 4"):
+        model.setup(Task(("a", "b"), ("all",), "image", (1, 4, 4)))
+
+
 def test_vectors_are_refused_in_a_sentence():
     with pytest.raises(UserError, match="model=lenet takes images, not vectors; try model=mlr"):
         LeNet().setup(Task(("a", "b"), ("all",), "vector", (20,)))
