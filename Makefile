@@ -61,7 +61,7 @@ reproduce: setup ## every reproduce-* target, then one page of all claims (QUICK
 	$(BIN)/python -m src.claims studies_root=$(STUDIES)
 
 QUICK_dann_scale = dataset.events=2000 trainer.epochs=6 strategy.scale=0.1,0.5,1 hydra.sweeper.seeds=[0,1,2]
-QUICK_class_weights = imbalance_strategy.weights=inverse,[1,2,4],[1,4,40] hydra.sweeper.seeds=[0,1,2]
+QUICK_class_weights = hydra.sweeper.budget.trials=8 hydra.sweeper.seeds=[0,1,2]
 QUICK_compare_strategies = strategy=erm imbalance_strategy=none,class_weights noise_model.rate=0.0,0.4 hydra.sweeper.seeds=[0,1,2]
 
 reproduce-sweeps: setup ## the first three sweeps and their reports

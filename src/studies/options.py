@@ -13,6 +13,7 @@ from src.evaluation.metrics import METRICS, higher_is_better
 from src.evaluation.physics import CUT_METRICS
 from src.provenance import mask
 
+Baseline = bool | dict[str, Any] | list[dict[str, Any]]
 Direction = Literal["maximize", "minimize"]
 CONSTRAINT = re.compile(r"\s*(\S+)\s*(<=|>=)\s*(\S+)\s*")
 STORAGES = re.compile(r"sqlite|journal|postgresql(\+\w+)?://.+")
@@ -82,7 +83,7 @@ class Options(Component):
         studies_root: str = "studies",
         space: dict[Any, Any],
         seeds: list[NonNegativeInt] | PositiveInt | None = None,
-        baseline: bool | dict[str, Any] = False,
+        baseline: Baseline = False,
         objectives: dict[str, Direction],
         constraints: list[str],
         claims: list[dict[str, Any]] | None = None,

@@ -106,17 +106,26 @@ def _texts(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 def _with(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with some dotted keys set; what is not touched is shared. Raises ValueError."""
-    found = dict(config)
+    found = config
     for key, value in changes.items():
-        *path, last = key.split(".")
-        node = found
-        for step in path:
-            child = node.get(step)
-            if not isinstance(child, dict):
-                raise ValueError(f"{key}: there is no section '{step}' in the configuration")
-            node[step] = dict(child)
-            node = node[step]
-        node[last] = list(value) if isinstance(value, tuple) else value
+        found = _put(found, key, 0, list(value) if isinstance(value, tuple) else value)
+    return found
+
+
+def _put(node: Any, key: str, depth: int, value: Any) -> Any:
+    """A copy of the node, a section or a list, with the value at the rest of the key from that depth on."""
+    path = key.split(".")
+    if depth == len(path):
+        return value
+    step: Any = path[depth]
+    if isinstance(node, list) and step.isdigit() and int(step) < len(node):
+        found: Any = list(node)
+        step = int(step)
+    elif isinstance(node, dict):
+        found = dict(node)
+    else:
+        raise ValueError(f"{key}: there is no section '{path[depth - 1]}' in the configuration")
+    found[step] = _put(node[step] if isinstance(node, list) else node.get(step), key, depth + 1, value)
     return found
 
 

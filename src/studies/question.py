@@ -16,7 +16,7 @@ from src import provenance
 from src.config import construct, plain
 from src.errors import UserError
 from src.studies import space
-from src.studies.options import Budget, Direction, Options, Pruner, Sampler, epochwise, judged_by
+from src.studies.options import Baseline, Budget, Direction, Options, Pruner, Sampler, epochwise, judged_by
 from src.studies.samplers import NUMBERED
 from src.studies.space import Space
 from src.studies.study import describe
@@ -39,7 +39,7 @@ class Question:
     seeds: list[int]
     objectives: dict[str, Direction]
     first: list[dict[str, Any]]
-    """Trials that come before the sampler's: the baseline."""
+    """Trials that come before the sampler's: the baseline, and what else is to be there whatever is sampled."""
 
     @property
     def size(self) -> int:
@@ -175,10 +175,22 @@ def _with(varied: Mapping[str, Any], key: str, value: str | None) -> dict[str, A
     return found
 
 
-def _first(baseline: bool | dict[str, Any], found: Space, fixed: list[str], composer: Any) -> list[dict[str, Any]]:
-    if baseline is False or not found.dimensions:
+def _first(baseline: Baseline, found: Space, fixed: list[str], composer: Any) -> list[dict[str, Any]]:
+    if isinstance(baseline, bool):
+        several: list[dict[str, Any]] = [{}] if baseline else []
+    else:
+        several = baseline if isinstance(baseline, list) else [baseline]
+    if not several or not found.dimensions:
         return []
-    changes = {} if baseline is True else baseline
+    first = [_at(changes, found, fixed, composer) for changes in several]
+    if len({tuple(entry["overrides"]) for entry in first}) < len(first):
+        raise UserError("hydra.sweeper.baseline: two of its configurations are the same")
+    first[0]["baseline"] = True
+    return first
+
+
+def _at(changes: Mapping[str, Any], found: Space, fixed: list[str], composer: Any) -> dict[str, Any]:
+    """The content of trial.json for the defaults with these changes, which may lie outside the space."""
     overrides = [f"{key}={space.text(value)}" for key, value in changes.items()]
     config, choices = composer.compose([*fixed, *overrides])
 
@@ -190,7 +202,7 @@ def _first(baseline: bool | dict[str, Any], found: Space, fixed: list[str], comp
     described = describe(found, 0, point or {})
     if point is None:
         described |= {"overrides": overrides, "label": " ".join(overrides) or "defaults"}
-    return [{**described, "baseline": True}]
+    return described
 
 
 def _contradictions(question: Question) -> None:

@@ -179,6 +179,20 @@ def test_the_baseline_runs_first_and_once(sweep, folder):
     assert len(results(folder)) == 6
 
 
+def test_of_several_that_run_first_the_first_is_the_baseline(sweep, folder):
+    several = [{"optimizer.lr": 0.2, "optimizer.weight_decay": 0}, {"optimizer.lr": 0.05}]
+    sweep(baseline=several, space={"optimizer.lr": "log(0.1,0.4)"}, sampler={"name": "random"}, budget={"trials": 4})
+    found = [json.loads((folder / f"trials/{number:05}/trial.json").read_text()) for number in range(4)]
+    assert [one["baseline"] for one in found] == [True, False, False, False]
+    assert found[1]["label"] == "optimizer.lr=0.05"
+    assert all(0.1 <= one["params"]["optimizer.lr"] <= 0.4 for one in found[2:])
+
+
+def test_what_runs_first_runs_once(sweep, capsys):
+    assert sweep(baseline=[{"optimizer.lr": 0.2}, {"optimizer.lr": 0.2}]) != 0
+    assert "hydra.sweeper.baseline: two of its configurations are the same" in capsys.readouterr().err
+
+
 def test_a_baseline_outside_the_space_is_one_more(sweep, folder):
     sweep(baseline=True)  # adam's own lr is 0.005
     assert len(results(folder)) == 7
