@@ -127,6 +127,19 @@ def test_the_weights_are_those_of_the_papers_double_backward_pass(name):
     torch.testing.assert_close(proportional(found), proportional(expected * 7))  # the step's length is no matter
 
 
+@pytest.mark.parametrize("name", ["lenet", "resnet32", "no forward mode"])
+def test_in_bfloat16_the_weights_are_nearly_those_of_float32(name):
+    model, source, clean = made(name, torch.float32), batch(64, 1, torch.float32), batch(6, 2, torch.float32)
+    _, exact = ready(model).losses_and_alignment(model, source, clean)
+    strategy = ready(model)
+    with torch.autocast("cpu", torch.bfloat16):
+        strategy.losses_and_alignment(model, source, clean)
+        losses, rounded = strategy.losses_and_alignment(model, source, clean)
+    assert losses.requires_grad
+    assert strategy.meta.forward_mode is (name != "no forward mode")
+    assert torch.corrcoef(torch.stack([exact, rounded]))[0, 1] > 0.95
+
+
 def test_a_layer_without_forward_mode_is_found_once_and_gone_around():
     model = made("no forward mode")
     strategy = ready(model)
