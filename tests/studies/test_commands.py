@@ -106,6 +106,7 @@ def test_mlflow_shows_study_configurations_and_seeds(command, tmp_path):
         (["-cn", "dann_scale", "strategy.scal=1"], "has no option 'scal'"),
         (["-cn", "dann_scale", "hydra.sweeper.objectives={val/auc: maximize}"], "runs do not report it"),
         (["-cn", "dann_scale", "hydra.sweeper.budget.trial=1"], "did you mean 'trials'"),
+        (["-cn", "dann_scale", "hydra.launcher=basic"], "a launcher is chosen with a slash, hydra/launcher=basic"),
     ],
 )
 def test_mistakes_have_no_traceback(command, tmp_path, arguments, sentence):

@@ -39,6 +39,9 @@ class OptunaSweeper(BasicSweeper):
             return super().sweep(arguments)
         assert self.hydra_context is not None
         assert self.config is not None
+        launcher = self.config.hydra.launcher
+        if not OmegaConf.is_config(launcher):
+            raise SystemExit(f"hydra.launcher={launcher}: a launcher is chosen with a slash, hydra/launcher={launcher}")
         options = {key: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for key, v in self.options.items()}
         status = _engine(self.engine).sweep(options, arguments, Composer(self.hydra_context, self.config, self.engine))
         if status:
