@@ -75,6 +75,7 @@ class Choice:
         return text.format(
             **names,
             wants_clean=self.wants_clean,
+            kind=getattr(self.strategy, "kind", ""),
             precision=self.trainer.precision,
             two_domains=_Late(two_domain_datasets),
         )
@@ -163,6 +164,11 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.strategy.ignores_balance and c.option("imbalance_strategy") != "none",
         "{strategy} weighs and draws no training examples, so that {imbalance_strategy} has no effect; use "
         "imbalance_strategy=none",
+    ),
+    (
+        lambda c: c.strategy.balances and c.imbalance_strategy.balances,
+        "{strategy} strategy.kind={kind} balances the classes itself, and {imbalance_strategy} would correct them twice; use "
+        "imbalance_strategy=none, or strategy.kind=bagging or adaboost",
     ),
     (
         lambda c: c.imbalance_strategy.reshapes and c.strategy.own_loss,

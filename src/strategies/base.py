@@ -70,6 +70,8 @@ class Strategy(Component, nn.Module):
     """Whether what it minimises changes as the training goes on."""
     weighs: ClassVar[bool] = False
     """Whether it gives every example a weight of its own."""
+    balances: bool = False
+    """Whether it balances the classes itself, so that an imbalance strategy would correct them twice."""
     ignores_balance: ClassVar[bool] = False
     """Whether no imbalance strategy has an effect on it."""
 

@@ -64,7 +64,6 @@ def balanced_bagging(data: Examples, how: Growth) -> Iterator[list[Vote]]:
     from imblearn.ensemble import BalancedBaggingClassifier
     from sklearn.tree import DecisionTreeClassifier
 
-    _refuse_weights(data, "balanced_bagging")
     if _one_class(data):
         yield from bagging(data, how)
         return
@@ -98,7 +97,6 @@ def rusboost(data: Examples, how: Growth) -> Iterator[list[Vote]]:
     """
     from imblearn.ensemble import RUSBoostClassifier
 
-    _refuse_weights(data, "rusboost")
     if _one_class(data):
         yield from adaboost(data, how)
     else:
@@ -130,14 +128,6 @@ def _samme(classifier: Any, kind: str, data: Examples, how: Growth) -> Iterator[
 
 def _one_class(data: Examples) -> bool:
     return len(np.unique(data.y)) == 1
-
-
-def _refuse_weights(data: Examples, kind: str) -> None:
-    if not np.allclose(data.weight, 1):
-        raise UserError(
-            f"strategy.kind={kind} balances the classes itself, and weights would correct them twice; "
-            "use imbalance_strategy=none, or strategy.kind=bagging or adaboost"
-        )
 
 
 def logitboost(data: Examples, how: Growth) -> Iterator[list[Vote]]:

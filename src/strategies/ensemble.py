@@ -51,6 +51,7 @@ class Ensemble(Strategy):
         super().__init__()
         self.kind, self.rounds, self.depth = kind, n_estimators, max_depth
         self.learning_rate, self.kappa, self.gamma = learning_rate, kappa, gamma
+        self.balances = kind in ("balanced_bagging", "rusboost")
 
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
@@ -91,7 +92,7 @@ class Ensemble(Strategy):
         return Examples(vectors(split.inputs, split.rows[drawn]), y, weight / weight.mean(), task.num_classes)
 
     def class_mix(self, seen: FloatArray) -> FloatArray:
-        return (seen > 0).astype(np.float64) if self.kind in ("balanced_bagging", "rusboost") else seen
+        return (seen > 0).astype(np.float64) if self.balances else seen
 
     def scores(self, model: Model, x: Any) -> Tensor:
         votes = self.trees.to(x.device).votes(x.flatten(1).float())

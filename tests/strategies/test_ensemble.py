@@ -7,6 +7,7 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from src import config
 from src.errors import UserError
 from src.evaluation.predictions import load
 from src.imbalance_strategies.class_weights import ClassWeights
@@ -151,11 +152,11 @@ def test_one_example_of_a_class_and_one_class_are_survived(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", BALANCING)
-def test_weights_on_top_are_refused_in_a_sentence(kind, tmp_path):
-    x, y = fitting.blobs()
-    trainer = fitting.trainer_on(tmp_path, fitting.split_of(x, y), balance=ClassWeights(weights=[1.0, 2.0, 1.0]))
+@pytest.mark.parametrize("balance", ["class_weights", "oversample"])
+def test_balancing_on_top_is_refused_in_a_sentence(kind, balance, compose):
+    given = ["dataset=digits", "strategy=ensemble", f"strategy.kind={kind}", f"imbalance_strategy={balance}"]
     with pytest.raises(UserError, match=f"kind={kind} balances the classes itself.*imbalance_strategy=none"):
-        fitting.fitted(Ensemble(kind=kind), trainer)
+        config.check(compose(*given))
 
 
 # --- boosting ---
