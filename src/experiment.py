@@ -312,8 +312,8 @@ def _judge(
     if (val.labels != val.clean).any():
         all_scores |= scores("val_clean", val, "clean")
     if mixes is not None and mixes[0].min() > 0 and not np.allclose(*mixes):
-        all_scores |= scores("val_natural", val.under(*mixes), "labels")
-        all_scores |= scores("test_natural", test.under(*mixes), "clean")
+        all_scores |= scores("val_natural", val.deployed(*mixes, val.labels), "labels")
+        all_scores |= scores("test_natural", test.deployed(*mixes, test.clean), "clean")
     return all_scores
 
 
@@ -326,6 +326,8 @@ def class_mixes(
     """
     strategy = experiment.strategy
     if strategy.predicts != "class" or experiment.trainer.finetune_steps:
+        return None
+    if experiment.imbalance_strategy.batchwise:  # its weights follow the model's mistakes
         return None
     seen = strategy.class_mix(experiment.imbalance_strategy.effective_prior())
     stated = np.asarray(natural or task.class_counts, dtype=np.float64)

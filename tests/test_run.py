@@ -102,13 +102,15 @@ def test_a_forced_repetition_stands_beside_the_first(train, tmp_path):
 
 
 def test_stock_multirun_works(command, tmp_path):
-    done = command("src.run", "-m", *SMALL, "seed=0,1", f"runs_root={tmp_path}", "tracking.enabled=false")
+    done = command("src.run", "-m", *SMALL, "seed=0,1", f"runs_root={tmp_path / 'runs'}",
+                   f"hydra.sweeper.studies_root={tmp_path / 'studies'}", "tracking.enabled=false")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("*/config.yaml"))) == 2
+    assert len(list(tmp_path.glob("runs/*/config.yaml"))) == 2
 
 
 def test_scores_are_reported_under_the_deployments_class_mix_too(train, tmp_path):
-    """After balanced training probabilities are too high for rare classes; mapped back they are calibrated again."""
+    """After balanced training probabilities are too high for rare classes; mapped back they are of the stated mix, and so
+    are the examples that they are judged on."""
     train(*SMALL, "dataset.classes=[3,8]", "dataset.imbalance_ratio=8", "imbalance_strategy=oversample",
           "trainer.epochs=20", "natural_prior=[8,1]", "trainer.select=last")  # fmt: skip
     folder = only_run(tmp_path / "runs_root")
@@ -116,11 +118,19 @@ def test_scores_are_reported_under_the_deployments_class_mix_too(train, tmp_path
     test = load(folder / "predictions.npz")["test"]
     odds = test.probabilities[:, 0] / test.probabilities[:, 1]
     mapped = 8 * odds / (1 + 8 * odds)
-    accuracy = np.mean((mapped < 0.5) == test.clean)
+    weight = (np.array([8, 1]) / np.bincount(test.clean))[test.clean]
+    accuracy = np.average((mapped < 0.5) == test.clean, weights=weight)
     assert found["test_natural/accuracy"] == pytest.approx(accuracy)
+    loss = np.average(-np.log(np.where(test.clean == 0, mapped, 1 - mapped)), weights=weight)
+    assert found["test_natural/loss"] == pytest.approx(loss, rel=1e-4)
     assert found["test_natural/recall.3"] >= found["test/recall.3"]
     assert found["test_natural/recall.8"] <= found["test/recall.8"]
-    assert found["test_natural/loss"] != found["test/loss"]
+
+
+def test_no_mix_is_made_up_where_the_training_chose_its_examples(train, tmp_path):
+    train(*SMALL, "dataset.imbalance_ratio=4", "strategy=hard_mining")
+    folder = only_run(tmp_path / "runs_root")
+    assert json.loads((folder / "task.json").read_text())["training_prior"] is None
 
 
 def test_where_the_loss_saw_the_natural_mix_scores_are_reported_once(train, tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from src.errors import UserError
+from src.evaluation.physics import natural_weight
 from src.task import BoolArray, FloatArray, IntArray
 
 KEY = "key."
@@ -53,6 +54,17 @@ class Predictions:
         """The same model under another class mix than it has seen, see `under_prior`."""
         p: npt.NDArray[np.float32] = under_prior(self.probabilities, seen, prior).astype(np.float32)
         return replace(self, probabilities=p)
+
+    def deployed(self, seen: npt.ArrayLike, prior: npt.ArrayLike, truth: IntArray) -> Predictions:
+        """The same model where classes have that prior: its probabilities mapped, its examples weighted to that mix.
+
+        Examples keep their weights where labels are wrong (their mix is not the classes'), and where a class of the prior
+        is absent.
+        """
+        mapped = self.under(seen, prior)
+        weight = natural_weight(truth, self.weight, np.asarray(prior).tolist())
+        known = np.array_equal(truth, self.clean) and not np.isnan(weight).any()
+        return replace(mapped, weight=weight.astype(self.weight.dtype)) if known else mapped
 
     def _columns(self) -> dict[str, npt.NDArray[Any]]:
         arrays = {name: getattr(self, name) for name in ARRAYS}

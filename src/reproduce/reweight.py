@@ -104,8 +104,25 @@ def run(places: Places, level: Level) -> Path:
 def write_reduced(folder: Path, name: str, reduced: Reduced) -> None:
     """The sweep as folder/name.yaml, with what is changed in its space and in the trainer's options."""
     space = question(name)["hydra"]["sweeper"]["space"] | reduced.space
-    kept = {key: values for key, values in space.items() if values is not None}
+    kept = reachable({key: values for key, values in space.items() if values is not None})
     write_sweep(folder, name, name, trainer=reduced.trainer, sweeper={"space": kept, "baseline": False, "claims": []})
+
+
+def reachable(space: dict[str, Any]) -> dict[str, Any]:
+    """A space without the conditions under which nothing is left: `strategy=a,b: {...}` where no strategy is a or b."""
+    taken: dict[str, set[str]] = {}
+    for names, values in space.items():
+        keys = [key.strip() for key in names.split(",")]
+        rows = values if isinstance(values, list) else str(values).split(",")
+        for place, key in enumerate(keys if "=" not in names else ()):
+            taken[key] = {str(row[place] if len(keys) > 1 else row) for row in rows}
+    found: dict[str, Any] = {}
+    for names, values in space.items():
+        key, condition, wanted = names.partition("=")
+        left = [value for value in wanted.split(",") if value in taken.get(key, ())]
+        if left or not condition:
+            found[f"{key}={','.join(left)}" if condition else names] = values
+    return found
 
 
 # --- the page ---

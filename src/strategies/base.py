@@ -66,10 +66,12 @@ class Strategy(Component, nn.Module):
 
     asks_every_label: ClassVar[bool] = False
     """Whether it asks the criterion for the loss that an example had with other labels than its own."""
-    changes: ClassVar[bool] = False
-    """Whether what it minimises changes as the training goes on."""
+    changes: bool = False
+    """Whether what it minimises changes as the training goes on, or from one asking to the next."""
     weighs: ClassVar[bool] = False
     """Whether it gives every example a weight of its own."""
+    chooses: ClassVar[bool] = False
+    """Whether what it has learned decides which examples count, so that nobody knows the class mix that the loss saw."""
     balances: bool = False
     """Whether it balances the classes itself, so that an imbalance strategy would correct them twice."""
     ignores_balance: ClassVar[bool] = False
@@ -119,7 +121,7 @@ class Strategy(Component, nn.Module):
 
     def class_mix(self, seen: FloatArray) -> FloatArray | None:
         """The class mix that the scores are of, up to a factor, (C,), for the one that the loss saw; None: not known."""
-        return self.true_mix(seen)
+        return None if self.chooses else self.true_mix(seen)
 
     def true_mix(self, observed: FloatArray) -> FloatArray | None:
         """The class mix behind that of observed labels, (C,), as far as the strategy tells them apart; None: not known."""

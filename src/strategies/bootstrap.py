@@ -36,6 +36,7 @@ class Bootstrap(Strategy):
     ) -> None:
         super().__init__()
         self.kind, self.target_grad, self.warm_up = kind, target_grad, warm_up
+        self.changes = warm_up > 0
         self.beta = BETA[kind] if beta is None else beta
 
     def loss(

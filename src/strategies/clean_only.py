@@ -6,19 +6,16 @@ from torch import Tensor
 
 from src.models.base import Model
 from src.strategies.base import Strategy, negative_log_likelihood
-from src.task import Batch, FloatArray
+from src.task import Batch
 
 
 class CleanOnly(Strategy):
     """The mean of -log p over the clean batch; there are as many steps as for everyone, and nothing else is read."""
 
-    uses_clean = ignores_balance = True
+    uses_clean = ignores_balance = chooses = True
 
     def __init__(self) -> None:
         super().__init__()
-
-    def class_mix(self, seen: FloatArray) -> None:
-        """Not known: the training examples are not seen."""
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float

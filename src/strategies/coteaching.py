@@ -30,7 +30,7 @@ class Coteaching(Strategy):
     mean of both networks' probabilities: `model` and `peer`, which differ only in their initial weights.
     """
 
-    changes = True
+    changes = chooses = True
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ class DANN(Strategy):
     not a failure.
     """
 
-    uses_target = True
+    uses_target = changes = True
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ class GCE(Strategy):
     ) -> None:
         super().__init__()
         self.q, self.truncate, self.truncate_from = q, truncate, truncate_from
+        self.changes = truncate is not None and truncate_from > 0
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float

@@ -21,6 +21,8 @@ class HardMining(Strategy):
     labels have large losses: mining seeks them. `kept` is the share that taught, `all` the loss over the whole batch.
     """
 
+    chooses = True
+
     def __init__(self, *, share: Annotated[float, Gt(0), Le(1)] = 0.5, stratify: bool = False) -> None:
         super().__init__()
         self.share, self.stratify = share, stratify

@@ -24,7 +24,7 @@ class MetaWeightNet(Weighting):
     (batch_size), as in the paper's equations, where all weights grow until V is 1, or V_i / ΣV (weight_sum), as in its code.
     """
 
-    uses_clean = True
+    uses_clean = chooses = True
 
     def __init__(
         self,

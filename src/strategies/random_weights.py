@@ -13,6 +13,8 @@ from src.task import Batch
 class RandomWeights(Weighting):
     """Σ_i w_i f_i with w_i ∝ max(ε_i, 0), ε_i ~ N(0, 1), summing to 1 over a batch: a rectified Gaussian."""
 
+    changes = True
+
     def __init__(self) -> None:
         super().__init__()
 

@@ -19,7 +19,7 @@ class Reweight(Weighting):
     plain. The weights do not depend on the optimizer.
     """
 
-    uses_clean = True
+    uses_clean = chooses = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ class SelfPaced(Strategy):
     share that taught, `all` the loss over the whole batch.
     """
 
-    changes = True
+    changes = chooses = True
 
     def __init__(
         self,

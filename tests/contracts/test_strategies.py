@@ -89,6 +89,22 @@ def test_same_seed_same_losses(name):
 
 
 @losses_only
+def test_it_minimises_one_thing_from_beginning_to_end_or_says_that_it_does_not(name):
+    """An optimizer that takes all examples to one minimum would stop at that of the beginning."""
+    model, strategy = made(name)
+    strategy.eval()  # dropout is held still for such an optimizer
+    found = []
+    for seed, progress in enumerate((0.0, 0.3, 0.95)):
+        model.zero_grad()
+        strategy.zero_grad()
+        losses(model, strategy, seed=seed, progress=progress)["total"].backward()
+        everything = [*model.parameters(), *strategy.parameters()]
+        found.append(torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in everything]))
+    constant = all(torch.allclose(found[0], other, rtol=1e-4, atol=1e-6) for other in found)
+    assert strategy.changes or hasattr(strategy, "lr_factor") or constant
+
+
+@losses_only
 def test_a_batch_of_one_class_is_survived(name):
     model, strategy = made(name)
     assert torch.isfinite(losses(model, strategy, source=batch(one_class=True))["total"])

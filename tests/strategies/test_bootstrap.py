@@ -2,6 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from src import config
+from src.errors import UserError
 from src.strategies.bootstrap import Bootstrap
 from src.task import Batch
 from tests.strategies.linear import TASK, X, Y, criterion, loss, model_of
@@ -58,3 +60,11 @@ def test_class_weights_count_both_terms():
     model = model_of()
     each = torch.stack([loss(ready(), model, Y[i : i + 1], X[i : i + 1]) for i in range(len(Y))])
     torch.testing.assert_close(loss(weighted, model), (weights[Y] * each).mean())
+
+
+def test_a_linear_model_taken_to_one_minimum_would_stop_at_the_end_of_the_warm_up(compose):
+    given = ["dataset=digits", "model=mlr", "strategy=bootstrap"]
+    with pytest.raises(UserError, match="strategy=bootstrap changes what it minimises as the training goes on"):
+        config.check(compose(*given))
+    config.check(compose(*given, "strategy.warm_up=0"))
+    config.check(compose(*given, "optimizer=adam"))
