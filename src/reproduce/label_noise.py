@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.reproduce import label_noise_figures as figures
 from src.reproduce import label_noise_tables as tables
@@ -134,14 +134,17 @@ def _common(study: str, level: Level) -> list[str]:
     return _without([*level.common]) if CIFAR in study else [*level.common]
 
 
-def shared(places: Places, level: Level) -> dict[str, list[list[str]]]:
-    """A sweep's space: linear methods with the matrices that a network has estimated in its first repeat."""
+def shared(places: Places, level: Level) -> dict[str, Any]:
+    """A sweep's space: linear methods with the matrix that a network has estimated in the same repeat."""
     rows = []
     for one in of_sweep(places, level, ESTIMATES):
         if one.choices["model"] == "lenet":
-            source = f"from_run:{next(iter(one.runs.values())).name}"
+            source = f"from_run:{one.folder}"
             rows += [[one.choices["noise_model"], strategy, source] for strategy in ("flipped", "rmlr")]
-    return {"noise_model, strategy, strategy.transition": rows}
+    return {
+        "noise_model, strategy, strategy.transition": rows,
+        "strategy=flipped": {"strategy.decode": "transpose"},
+    }
 
 
 def rates_of(network: Network, places: Places, level: Level) -> list[Tuned]:

@@ -79,6 +79,8 @@ class Configuration:
     """Seed → run folder."""
     value: float
     """Of the objective, aggregated over the seeds."""
+    folder: Path
+    """In the study, with a link to every seed's run."""
 
     def metric(self, name: str) -> dict[str, float]:
         """Seed → value of a metric of the finished run; seeds without it are left out."""
@@ -102,6 +104,7 @@ def configurations(folder: Path, fixed: Mapping[str, str] = {}) -> list[Configur
             choices={**fixed, **dict(override.split("=", 1) for override in row["overrides"])},
             runs={seed: root / one["run"] for seed, one in row["seeds"].items()},
             value=row["values"][findings.objective],
+            folder=findings.overview.folder / "trials" / f"{row['number']:05d}",
         )
         for row in findings.rows
         if row["values"]

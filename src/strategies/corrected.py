@@ -33,8 +33,9 @@ Source = (
     | Annotated[str, pydantic.StringConstraints(pattern="^from_run[:=].")]
     | list[list[float]]
 )
-"""Where T comes from: the noise model, an estimate, another run's record (from_run:<its folder's name or key>; with an
-equals sign Hydra's command line wants quotes), or given."""
+"""Where T comes from: the noise model, an estimate, another run's record (from_run:<its folder's name or key>, or a
+configuration's folder in a study, whose run of the same seed it is; with an equals sign Hydra's command line wants
+quotes), or given."""
 Estimator = Literal["anchor", "confident_joint", "dual_t", "em"]
 Quantile = Annotated[float, Gt(0), Le(1)]
 Folds = Annotated[int, Ge(2)]
@@ -108,7 +109,7 @@ class Corrected(Strategy):
             return task.transition
         if self.transition == "estimated":
             return estimate(self.estimator, task, model, trainer, quantile=self.quantile, folds=self.folds)
-        return from_run(str(self.transition)[len(FROM_RUN) :], trainer.folder.parent, task)
+        return from_run(str(self.transition)[len(FROM_RUN) :], trainer.folder.parent, task, trainer.seed)
 
 
 def estimate(
@@ -128,8 +129,31 @@ def estimate(
     return estimators.confident(p, labels)
 
 
-def from_run(name: str, runs_root: Path, task: Task) -> TransitionMatrix:
-    """The matrix that another run used or estimated. Raises UserError if it left none, or one of another size."""
+def from_run(name: str, runs_root: Path, task: Task, seed: int) -> TransitionMatrix:
+    """The matrix that another run used or estimated; of a study's configuration (studies/<name>/trials/<number>) the run
+    of this seed. Raises UserError if it left none, or one of other classes.
+    """
+    record = (_of_seed(Path(name), seed) if (Path(name) / "result.json").exists() else _named(name, runs_root)) / RECORD
+    matrix = read(record)
+    classes = json.loads(record.read_text()).get("classes", list(task.class_names))
+    if len(matrix) != task.num_classes or classes != list(task.class_names):
+        n, there, here = len(matrix), ", ".join(classes), ", ".join(task.class_names)
+        raise UserError(
+            f"strategy.transition={FROM_RUN}{name}: its matrix is {n}×{n}, of the classes {there}; those here are {here}"
+        )
+    return matrix
+
+
+def _of_seed(configuration: Path, seed: int) -> Path:
+    run = configuration / f"seed-{seed}"
+    if not ((run / RECORD).exists() and _finished(run)):
+        raise UserError(
+            f"strategy.transition={FROM_RUN}{configuration}: no finished run of seed {seed} there recorded a transition matrix"
+        )
+    return run
+
+
+def _named(name: str, runs_root: Path) -> Path:
     there = [path.parent for path in runs_root.glob(f"*/{RECORD}") if _finished(path.parent)]
     found = [path for path in there if path.name == name] or [path for path in there if path.name.endswith(f"-{name}")]
     if len(found) != 1:
@@ -138,13 +162,7 @@ def from_run(name: str, runs_root: Path, task: Task) -> TransitionMatrix:
             f"strategy.transition={FROM_RUN}{name}: {what} of that name or key in {runs_root} recorded a transition matrix; "
             "give the name of the folder of one whose strategy used or estimated it"
         )
-    matrix = read(found[0] / RECORD)
-    if len(matrix) != task.num_classes:
-        n = len(matrix)
-        raise UserError(
-            f"strategy.transition={FROM_RUN}{name}: its matrix is {n}×{n}, but there are {task.num_classes} classes"
-        )
-    return matrix
+    return found[0]
 
 
 def _finished(folder: Path) -> bool:
@@ -167,6 +185,7 @@ def write(path: Path, matrix: TransitionMatrix, source: str, task: Task) -> None
     """
     record: dict[str, Any] = {
         "matrix": matrix.columns.tolist(),
+        "classes": list(task.class_names),
         "source": source,
         "condition_number": matrix.condition_number(),
     }

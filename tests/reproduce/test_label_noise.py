@@ -1,6 +1,7 @@
 """The label-noise study's page: its pieces here, the whole command as a slow test on digits and tiny pictures."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_the_studys_number_stands_beside_the_method_it_belongs_to(name, trained,
 
 def configuration(value, runs=None, **choices):
     named = {key.replace("__", "."): str(one) for key, one in choices.items()}
-    return Configuration({"noise_model": "mnist06"} | named, runs or {}, value)
+    return Configuration({"noise_model": "mnist06"} | named, runs or {}, value, Path("trial"))
 
 
 def test_every_method_gets_its_own_best_rate():

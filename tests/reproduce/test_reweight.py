@@ -1,6 +1,7 @@
 """Learning to reweight's page: its pieces here, the whole command as a slow test on digits."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,7 +36,9 @@ def configuration(folder, seeds, **choices):
         line = {"epoch": 1, "time": 0, "metrics": {"train/zero_batches": 0.25}}
         (run / "history.jsonl").write_text(json.dumps(line) + "\n")
         runs[seed] = run
-    return Configuration({key.replace("__", "."): str(value) for key, value in choices.items()}, runs, 0.0)
+    return Configuration(
+        {key.replace("__", "."): str(value) for key, value in choices.items()}, runs, 0.0, Path("trial")
+    )
 
 
 @pytest.fixture

@@ -120,13 +120,26 @@ def test_a_run_is_found_by_its_exact_name_or_key_if_it_has_finished(tmp_path):
     recorded(tmp_path, "est-abc", T)
     recorded(tmp_path, "est-abc-2", TransitionMatrix.identity(3))
     recorded(tmp_path, "est-def", T, status="failed")
-    np.testing.assert_array_equal(from_run("est-abc", tmp_path, task).columns, T.columns)
-    np.testing.assert_array_equal(from_run("abc-2", tmp_path, task).columns, np.eye(3))
+    np.testing.assert_array_equal(from_run("est-abc", tmp_path, task, 0).columns, T.columns)
+    np.testing.assert_array_equal(from_run("abc-2", tmp_path, task, 0).columns, np.eye(3))
     for name in ("*", "st-ab", "def", "nothing"):
         with pytest.raises(UserError, match="no finished run of that name or key"):
-            from_run(name, tmp_path, task)
-    with pytest.raises(UserError, match="its matrix is 3×3, but there are 2 classes"):
-        from_run("est-abc", tmp_path, Task(("a", "b"), ("all",), "vector", (4,)))
+            from_run(name, tmp_path, task, 0)
+    for others in (("a", "b"), ("c", "b", "a")):
+        with pytest.raises(UserError, match="its matrix is 3×3, of the classes a, b, c; those here are"):
+            from_run("est-abc", tmp_path, Task(others, ("all",), "vector", (4,)), 0)
+
+
+def test_of_a_studys_configuration_it_is_the_run_of_the_same_seed(tmp_path):
+    task = Task(("a", "b", "c"), ("all",), "vector", (4,))
+    trial = tmp_path / "studies/s/trials/00003"
+    trial.mkdir(parents=True)
+    (trial / "result.json").write_text("{}")
+    for seed, matrix in ((0, T), (7, TransitionMatrix.identity(3))):
+        (trial / f"seed-{seed}").symlink_to(recorded(tmp_path, f"est-{seed}", matrix))
+        np.testing.assert_array_equal(from_run(str(trial), tmp_path, task, seed).columns, matrix.columns)
+    with pytest.raises(UserError, match="00003: no finished run of seed 1 there recorded a transition matrix"):
+        from_run(str(trial), tmp_path, task, 1)
 
 
 def test_a_resumed_run_does_not_estimate_again(tmp_path):
