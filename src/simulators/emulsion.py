@@ -68,7 +68,9 @@ def simulate(
                 file.write(made.images.data)
                 found.append(made.columns)
                 progress(len(made.images))
-    np.savez(folder / COLUMNS, allow_pickle=False, **{name: np.concatenate([c[name] for c in found]) for name in found[0]})
+    np.savez(
+        folder / COLUMNS, allow_pickle=False, **{name: np.concatenate([c[name] for c in found]) for name in found[0]}
+    )
 
 
 def chunks(part: int, n: int, prevalence: float, *, size: int, shift: float, seed: int) -> Iterator[Crops]:

@@ -49,12 +49,14 @@ class Sheet:
     """Standard deviation of the camera, grey levels."""
 
     def towards(self, other: Sheet, share: float) -> Sheet:
-        """This sheet at share 0, the other at 1, between or beyond them otherwise."""
-        mixed = [
-            np.add(np.multiply(1 - share, getattr(self, f.name)), np.multiply(share, getattr(other, f.name)))
-            for f in fields(self)
-        ]
-        return Sheet(*(tuple(m.tolist()) if m.ndim else float(m) for m in mixed))
+        """This sheet at share 0, the other at 1, between them or beyond otherwise."""
+
+        def mixed(mine: float, its: float) -> float:
+            return (1 - share) * mine + share * its
+
+        red, green, blue = map(mixed, self.stain, other.stain)
+        rest = (mixed(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)[1:])
+        return Sheet((red, green, blue), *rest)
 
 
 def micrographs(
@@ -125,9 +127,7 @@ def _fog(rng: np.random.Generator, density: Array) -> tuple[Ints, Array, Array, 
     return crop, place[0], place[1], rng.uniform(-12, 12, len(crop))
 
 
-def _photographs(
-    rng: np.random.Generator, grains: Grains, looks: dict[str, Array], size: int
-) -> npt.NDArray[np.uint8]:
+def _photographs(rng: np.random.Generator, grains: Grains, looks: dict[str, Array], size: int) -> npt.NDArray[np.uint8]:
     n = len(looks["grain"])
     absorbed = _absorption(grains, looks["grain"], looks["blur"], size)
     light = 1 + _uneven(rng, looks["uneven"], size)
@@ -153,8 +153,9 @@ def _absorption(grains: Grains, opacity: Array, blur: Array, size: int) -> Float
         width = 2 * np.pi**2 * (blur**2 + defocus**2)[:, None]
         down, along = (np.exp(-width * f**2).astype(np.float32) for f in frequency)
         total += np.fft.rfft2(layers[:, layer]) * down[:, :, None] * along[:, None, :]
-    spread: Floats = np.fft.irfft2(total, s=(side, side))[:, edge : edge + size, edge : edge + size]
-    return np.maximum(spread * (opacity / pixel**2).astype(np.float32)[:, None, None], 0)
+    spread = np.fft.irfft2(total, s=(side, side))[:, edge : edge + size, edge : edge + size]
+    absorbed: Floats = np.maximum(spread * (opacity / pixel**2)[:, None, None], 0).astype(np.float32)
+    return absorbed
 
 
 def _deposited(grains: Grains, n: int, side: int, pixel: float) -> Floats:
