@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -28,8 +27,6 @@ from src.errors import UserError
 from src.seeding import numpy_stream
 from src.simulators.emulsion_tracks import MEASURED
 from src.task import IntArray, Split, Splits
-
-log = logging.getLogger(__name__)
 
 DOMAINS = ("training_sheets", "other_sheets")
 NATURAL_PRIOR = (46693 / 46948, 255 / 46948)

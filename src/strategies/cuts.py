@@ -198,14 +198,14 @@ def peeled(x: npt.NDArray[np.float32], positive: BoolArray, recall: float, share
 
     As long as any cut leaves `recall` of the positives, one of these is made, and then others until FEWEST are left.
     """
-    inside, cuts = np.arange(len(x)), list[Cut]()
+    left, cuts = np.arange(len(x)), list[Cut]()
     asked = max(1.0, recall * positive.sum())
     for least in (asked, min(asked, FEWEST)):
-        while best := max(_peels(x[inside], positive[inside], share, least), default=None):
+        while best := max(_peels(x[left], positive[left], share, least), default=None):
             _, feature, side, value = best
-            inside = inside[x[inside, feature] * side >= value]
-            hits = int(positive[inside].sum())
-            cuts.append(Cut(feature, side, value, hits, len(inside) - hits))
+            left = left[x[left, feature] * side >= value]
+            hits = int(positive[left].sum())
+            cuts.append(Cut(feature, side, value, hits, len(left) - hits))
     return cuts
 
 
