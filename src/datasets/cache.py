@@ -7,8 +7,9 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,26 @@ def kept(path: Path, count: int, rows: Iterable[npt.NDArray[Any]]) -> npt.NDArra
             with contextlib.suppress(OSError):
                 partial.unlink()
     return open_packed(path)
+
+
+def completed(folder: Path, make: Callable[[Path], None]) -> Path:
+    """The folder, filled by `make` if it is not there: it appears when complete, or not at all.
+
+    Whoever makes the same at the same time makes the same content. Raises UserError if it cannot be written.
+    """
+    if folder.exists():
+        return folder
+    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
+    try:
+        partial.mkdir(parents=True)
+        make(partial)
+        os.replace(partial, folder)
+    except OSError as error:
+        if not folder.exists():  # else another process was faster
+            raise unwritable(folder, error) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
 
 
 def unwritable(path: Path, error: OSError) -> UserError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,13 +24,19 @@ class ArrayInputs:
     """Rows of an array (n, *shape) of uint8 or float32.
 
     A memory-mapped array stays on disk and is read through the page cache. Integers travel to the device as they are
-    and become floats there.
+    and become floats there. `names` are those of a vector's features, if they have any.
     """
 
-    def __init__(self, array: npt.NDArray[Any] | Tensor, scale: Scale = "none", kind: InputKind | None = None) -> None:
+    def __init__(
+        self,
+        array: npt.NDArray[Any] | Tensor,
+        scale: Scale = "none",
+        kind: InputKind | None = None,
+        names: Sequence[str] = (),
+    ) -> None:
         self.storage = array if isinstance(array, Tensor) else torch.from_numpy(array)
         self.mapped = isinstance(array, np.memmap)
-        self.scale = scale
+        self.scale, self.names = scale, tuple(names)
         self.shape = tuple(self.storage.shape[1:])
         self.kind: InputKind = kind or ("vector" if len(self.shape) == 1 else "image")
 
@@ -43,7 +50,7 @@ class ArrayInputs:
     def resident(self, device: torch.device) -> ArrayInputs:
         if device.type == "cpu" or self.storage.nbytes > RESIDENT_BYTES:
             return self
-        return ArrayInputs(self.storage.to(device), self.scale, self.kind)
+        return ArrayInputs(self.storage.to(device), self.scale, self.kind, self.names)
 
     def fetch(self, positions: Tensor, device: torch.device) -> Tensor:
         raw = self.storage.index_select(0, positions.to(self.storage.device))

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 import sys
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -19,7 +16,7 @@ from src import simulators
 from src.component import NonNegativeFloat, NonNegativeInt, OpenFraction, PositiveFloat, PositiveInt
 from src.datasets import caf, packing
 from src.datasets.base import NO_CLEAN_SET, CleanSet, Dataset, Profile, Thinning, Unlabelled, fractions_ok, random_split
-from src.datasets.cache import digest, digests, file_digest, unwritable
+from src.datasets.cache import completed, digest, digests, file_digest
 from src.datasets.inputs import ArrayInputs, Scale
 from src.errors import UserError
 from src.seeding import numpy_stream
@@ -140,28 +137,20 @@ class NOvA(Dataset):
 
         source = sorted(Path(simulators.__file__).parent.glob("nova*.py"))
         parameters = [self.events, self.shift, self.class_mix, self.simulation_seed]
-        folder = cache_root / "simulated" / f"nova-{digest(parameters, file_digest(source))}"
-        if folder.exists():
-            return event_files(folder)
-        partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
-        try:
-            partial.mkdir(parents=True)
+
+        def make(folder: Path) -> None:
             with _bar(2 * self.events) as progress:
                 for domain in DOMAINS:
                     simulator.simulate(
-                        partial, domain, self.events, shift=self.shift, class_mix=self.class_mix,
+                        folder, domain, self.events, shift=self.shift, class_mix=self.class_mix,
                         seed=self.simulation_seed, progress=progress.update,
                     )  # fmt: skip
-            (partial / "parameters.json").write_text(
+            (folder / "parameters.json").write_text(
                 json.dumps(dict(zip(("events", "shift", "class_mix", "seed"), parameters, strict=True)))
             )
-            os.replace(partial, folder)
-        except OSError as error:
-            if not folder.exists():  # else another process was faster, with equal content
-                raise unwritable(folder, error) from None
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        return event_files(folder)
+
+        folder = cache_root / "simulated" / f"nova-{digest(parameters, file_digest(source))}"
+        return event_files(completed(folder, make))
 
 
 def _bar(total: int) -> Any:

@@ -70,7 +70,7 @@ class Table(Dataset):
         if "y_observed" in extra:
             extra["y_observed"] = _indices(path, extra["y_observed"], classes)
         columns = Columns(str(path), _values(path, table, names), y, **extra)
-        inputs = ArrayInputs(columns.X, "none")
+        inputs = ArrayInputs(columns.X, "none", names=names)
         splits = splits_of(
             columns, inputs, class_names=tuple(str(name) for name in classes), target_labels=self.target_labels,
             thinning=self.thinning, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=seed,

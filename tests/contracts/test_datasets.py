@@ -8,7 +8,10 @@ from tests.contracts import yamls
 from tests.datasets.files import make
 
 datasets = pytest.mark.parametrize("name", yamls.names("dataset"))
-SMALL = {"nova": {"events": 240, "class_mix": [1.0, 1.0, 1.0]}}
+SMALL = {
+    "nova": {"events": 240, "class_mix": [1.0, 1.0, 1.0]},
+    "emulsion": {"crops": [60, 30, 40], "prevalence": [0.3, 0.3, 0.3], "image_size": 16, "valid": "drawn"},
+}
 
 
 @pytest.fixture
