@@ -207,13 +207,14 @@ def seen_by(strategy_predicts: str, split: Split) -> Split:
 
 
 def _set_up(experiment: Experiment, prepared: Prepared) -> tuple[Split, Task]:
-    """Extend the training examples by new ones, and make balance, model and strategy ready for them."""
+    """Extend the training examples by new ones, and make balance, augmentation, model and strategy ready for them."""
     settings, strategy, balance = experiment.settings, experiment.strategy, experiment.imbalance_strategy
     train = prepared.train
     if not balance.embeds:
         train = balance.extend(train, numpy_stream(settings.seed, "synthetic"))
     task = replace(prepared.task, synthetic=len(train) - len(prepared.train))
     balance.setup(train.labels, task.num_classes)
+    experiment.augmentation.setup(task.class_names)
     seed_torch(settings.seed, "model")
     experiment.model.setup(task)
     strategy.setup(task, experiment.model, balance.criterion)

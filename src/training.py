@@ -318,7 +318,7 @@ class Trainer:
         predictor.eval()
         for batch in loader.batches(endless(loader.size, iter(sizes), self.seed, "finetune batches", 0)):
             optimizer.zero_grad(set_to_none=True)
-            p = predictor.scores(self.augmentation(batch.x, generator))
+            p = predictor.scores(self.augmentation(batch.x, generator, batch.y))
             loss = -p.gather(1, batch.y[:, None]).clamp_min(torch.finfo(p.dtype).tiny).log().mean()
             loss.backward()
             optimizer.step()
@@ -433,7 +433,7 @@ class Trainer:
         for source, target, clean in self._batches(epoch):
             for batch, generator in ((source, varied), (target, varied), (clean, varied_clean)):
                 if batch is not None:
-                    batch.x = self.augmentation(batch.x, generator)
+                    batch.x = self.augmentation(batch.x, generator, batch.y)
             yield source, target, clean
 
     def _batches(self, epoch: int) -> Iterator[Batches]:
