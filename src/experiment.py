@@ -291,7 +291,7 @@ def _described(
     return {
         "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
         "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts, "synthetic": task.synthetic,
-        "natural_prior": natural, "predicts": experiment.strategy.predicts, "monitor": experiment.trainer.monitor,
+        "natural_prior": natural, "predicts": experiment.strategy.predicts, "monitor": experiment.trainer.picks,
         "training_prior": None if mixes is None else mixes[0].tolist(), "learned": experiment.dataset.learned,
     }  # fmt: skip
 
