@@ -72,7 +72,7 @@ def run(
         for note in splits.notes:
             log.info("%s", note)
         code = provenance.code_hash(settings.code)
-        fingerprint = splits.fingerprint + experiment.noise_model.fingerprint()
+        fingerprint = splits.fingerprint + experiment.noise_model.fingerprint() + experiment.model.fingerprint()
         key = provenance.run_key(experiment.config, fingerprint, code)
         record = provenance.describe(key, experiment.name, settings.seed, fingerprint, code)
         record |= {"config_key": provenance.config_key(experiment.config), "figures": settings.figures}

@@ -111,7 +111,14 @@ STUDYS = [1, 0.6, 0.45, 0.40, 0.38, 0.37, 0.36, 0.36, 0.37, 0.38, 0.40, 0.43, 0.
 def test_a_risen_mean_loss_stops_also_after_an_interruption(train, tmp_path, monkeypatch, best_by, best):
     """The losses' minimum is at epoch 7, that of their mean at 15; it has risen by 15 % at 21, counted from 1."""
     monkeypatch.setattr(Trainer, "validate", lambda self, predictor: {"val/loss": STUDYS[self.progress.epoch - 1]})
-    arguments = [*LINEAR[:4], *EWMA, f"trainer.ewma.best_by={best_by}", "trainer.epochs=23", "dataset.train_size=60"]
+    arguments = [
+        *LINEAR[:4],
+        *EWMA,
+        f"trainer.ewma.best_by={best_by}",
+        "trainer.epochs=23",
+        "dataset.train_size=60",
+        "figures=false",
+    ]
 
     def interrupt(epoch, metrics):
         if epoch == 18:
