@@ -72,7 +72,7 @@ def run(
         for note in splits.notes:
             log.info("%s", note)
         code = provenance.code_hash(settings.code)
-        fingerprint = splits.fingerprint + experiment.noise_model.fingerprint()
+        fingerprint = splits.fingerprint + experiment.noise_model.fingerprint() + experiment.model.fingerprint()
         key = provenance.run_key(experiment.config, fingerprint, code)
         record = provenance.describe(key, experiment.name, settings.seed, fingerprint, code)
         record |= {"config_key": provenance.config_key(experiment.config), "figures": settings.figures}
@@ -207,13 +207,14 @@ def seen_by(strategy_predicts: str, split: Split) -> Split:
 
 
 def _set_up(experiment: Experiment, prepared: Prepared) -> tuple[Split, Task]:
-    """Extend the training examples by new ones, and make balance, model and strategy ready for them."""
+    """Extend the training examples by new ones, and make balance, augmentation, model and strategy ready for them."""
     settings, strategy, balance = experiment.settings, experiment.strategy, experiment.imbalance_strategy
     train = prepared.train
     if not balance.embeds:
         train = balance.extend(train, numpy_stream(settings.seed, "synthetic"))
     task = replace(prepared.task, synthetic=len(train) - len(prepared.train))
     balance.setup(train.labels, task.num_classes)
+    experiment.augmentation.setup(task.class_names)
     seed_torch(settings.seed, "model")
     experiment.model.setup(task)
     strategy.setup(task, experiment.model, balance.criterion)
@@ -290,7 +291,7 @@ def _described(
     return {
         "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
         "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts, "synthetic": task.synthetic,
-        "natural_prior": natural, "predicts": experiment.strategy.predicts, "monitor": experiment.trainer.monitor,
+        "natural_prior": natural, "predicts": experiment.strategy.predicts, "monitor": experiment.trainer.picks,
         "training_prior": None if mixes is None else mixes[0].tolist(), "learned": experiment.dataset.learned,
     }  # fmt: skip
 

@@ -32,6 +32,7 @@ from src.inference import probabilities
 from src.loading import Loader, chunks, endless, num_chunks
 from src.models.base import Model
 from src.seeding import numpy_stream, seed_torch, torch_stream
+from src.stopping import Ewma, exceeds, smoothed
 from src.strategies.base import ParameterGroups, Predictor, Strategy
 from src.task import Batch, BoolArray, IntArray, Split
 
@@ -61,7 +62,9 @@ class TrainerOptions(Component):
         max_steps: PositiveInt | None,
         batch_size: Annotated[int, Ge(2)],
         monitor: str,
+        stop: Literal["patience", "ewma"],
         patience: PositiveInt | None,
+        ewma: Ewma,
         select: Literal["best", "last", "clean"],
         finetune_steps: NonNegativeInt,
         watch: list[Literal["test", "val_clean"]],
@@ -79,13 +82,24 @@ class TrainerOptions(Component):
         if monitor.removeprefix("val/").partition(".")[0] not in METRICS:
             known = [f"val/{metric}" for metric in METRICS]
             raise ValueError(f"monitor={monitor}: runs do not report it{did_you_mean(monitor, known)}")
+        if stop == "ewma" and higher_is_better(monitor):
+            raise ValueError(f"stop=ewma watches a loss, and monitor={monitor} is none: set trainer.monitor=val/loss")
+        if stop == "ewma" and patience is not None:
+            raise ValueError("patience is another rule than stop=ewma: give one of them")
         self.epochs, self.max_steps, self.batch_size = epochs, max_steps, batch_size
-        self.monitor, self.patience, self.select = monitor, patience, select
+        self.monitor, self.select = monitor, select
+        self.stop, self.patience, self.ewma = stop, patience, ewma
         self.watch, self.finetune_steps = watch, finetune_steps
         self.device = find_device(device)
         self.precision, self.compile = precision, compile
         self.deterministic, self.tf32, self.num_threads = deterministic, tf32, num_threads
         self.resume, self.progress = resume, progress
+
+    @property
+    def picks(self) -> str:
+        """The metric whose best value makes an epoch the best."""
+        smooth = self.stop == "ewma" and self.ewma["best_by"] == "smoothed"
+        return f"{self.monitor}.smoothed" if smooth else self.monitor
 
     @property
     def learns_from_clean(self) -> bool:
@@ -149,6 +163,9 @@ class Progress:
     step: int = 0
     best: float = math.nan
     best_epoch: int = 0
+    smoothed: float = math.nan
+    """The mean that stop=ewma watches, and its lowest value so far."""
+    lowest: float = math.inf
     best_clean: tuple[float, float] = (-math.inf, -math.inf)
     """On the clean set: the monitored metric, the larger the better, and minus the loss, which decides between equals."""
     best_clean_epoch: int = 0
@@ -285,12 +302,24 @@ class Trainer:
     def _end_epoch(self, found: dict[str, float], predictor: Predictor, rest: dict[str, Any]) -> bool:
         """Validate, report and remember an epoch; returns whether someone says that it was the last."""
         found |= self.validate(predictor)
+        monitor = self.options.monitor
+        if monitor not in found:
+            raise UserError(f"trainer.monitor={monitor}: this run does not report it{did_you_mean(monitor, found)}")
+        if self.options.stop == "ewma":
+            found[f"{monitor}.smoothed"] = self._smoothed(found[monitor])
         stop = bool(self.on_epoch(self.progress.epoch, found))  # before the checkpoint: repeated, it is recorded anew
         self._remember(found, predictor, rest)
         self._report(found)
         if stop:
             log.info("stopped after epoch %d as told", self.progress.epoch)
         return stop
+
+    def _smoothed(self, value: float) -> float:
+        """The mean that stop=ewma watches, with this epoch's value."""
+        now = self.progress
+        now.smoothed = smoothed(now.smoothed, value, now.epoch, self.options.ewma)
+        now.lowest = min(now.lowest, now.smoothed)
+        return now.smoothed
 
     def _selected(self, predictor: Predictor) -> Predictor:
         """The predictor with the weights of the epoch that `trainer.select` names, then tuned on the clean set if asked."""
@@ -318,7 +347,7 @@ class Trainer:
         predictor.eval()
         for batch in loader.batches(endless(loader.size, iter(sizes), self.seed, "finetune batches", 0)):
             optimizer.zero_grad(set_to_none=True)
-            p = predictor.scores(self.augmentation(batch.x, generator))
+            p = predictor.scores(self.augmentation(batch.x, generator, batch.y))
             loss = -p.gather(1, batch.y[:, None]).clamp_min(torch.finfo(p.dtype).tiny).log().mean()
             loss.backward()
             optimizer.step()
@@ -351,6 +380,9 @@ class Trainer:
             return True
         if options.patience is not None and now.epoch - now.best_epoch >= options.patience and now.epoch:
             log.info("%s has not improved for %d epochs: stopping", options.monitor, options.patience)
+            return True
+        if options.stop == "ewma" and exceeds(now.smoothed, now.lowest, options.ewma["ratio"]):
+            log.info("the smoothed %s exceeds %g times its minimum: stopping", options.monitor, options.ewma["ratio"])
             return True
         return False
 
@@ -433,7 +465,7 @@ class Trainer:
         for source, target, clean in self._batches(epoch):
             for batch, generator in ((source, varied), (target, varied), (clean, varied_clean)):
                 if batch is not None:
-                    batch.x = self.augmentation(batch.x, generator)
+                    batch.x = self.augmentation(batch.x, generator, batch.y)
             yield source, target, clean
 
     def _batches(self, epoch: int) -> Iterator[Batches]:
@@ -482,9 +514,7 @@ class Trainer:
     def _remember(self, found: dict[str, float], predictor: Predictor, rest: dict[str, Any]) -> None:
         """Write last.pt, with the rest of what a resumed training needs; before it best.pt and clean.pt, if it is the best."""
         monitor, now = self.options.monitor, self.progress
-        if monitor not in found:
-            raise UserError(f"trainer.monitor={monitor}: this run does not report it{did_you_mean(monitor, found)}")
-        value = found[monitor]
+        value = found[self.options.picks]
         sign = 1 if higher_is_better(monitor) else -1
         weights = _weights(predictor, now.epoch)
         if math.isnan(now.best) or sign * value > sign * now.best:

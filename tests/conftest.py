@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
+import src  # noqa: F401  before any test imports torchvision, see src/torchvision_ops.py
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 

@@ -8,7 +8,7 @@ import torch
 from src import checkpoint, experiment, runs
 from src.errors import UserError
 from src.optimizers.lbfgs import LBFGS
-from src.training import obey_factors
+from src.training import Trainer, obey_factors
 
 
 class Interrupted(Exception):
@@ -100,6 +100,48 @@ def test_patience_stops_and_the_best_epoch_is_selected(train, tmp_path):
     assert len(history) < 40
     assert max(history) == pytest.approx(score, abs=1e-9)
     assert history.index(max(history)) + 1 == len(history) - 2
+
+
+EWMA = ["trainer.stop=ewma", "trainer.monitor=val/loss", "score=val/loss"]
+STUDYS = [1, 0.6, 0.45, 0.40, 0.38, 0.37, 0.36, 0.36, 0.37, 0.38, 0.40, 0.43, 0.46, 0.50, 0.55, 0.60, 0.66, 0.72, 0.80, 0.88,
+          0.97, 1.05, 1.2]  # fmt: skip
+
+
+@pytest.mark.parametrize(("best_by", "best"), [("smoothed", 15), ("raw", 7)])
+def test_a_risen_mean_loss_stops_also_after_an_interruption(train, tmp_path, monkeypatch, best_by, best):
+    """The losses' minimum is at epoch 7, that of their mean at 15; it has risen by 15 % at 21, counted from 1."""
+    monkeypatch.setattr(Trainer, "validate", lambda self, predictor: {"val/loss": STUDYS[self.progress.epoch - 1]})
+    arguments = [
+        *LINEAR[:4],
+        *EWMA,
+        f"trainer.ewma.best_by={best_by}",
+        "trainer.epochs=23",
+        "dataset.train_size=60",
+        "figures=false",
+    ]
+
+    def interrupt(epoch, metrics):
+        if epoch == 18:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(*arguments, on_epoch=interrupt)
+    train(*arguments, "trainer.resume=true")
+    folder = only_run(tmp_path / "runs_root")
+    lines = runs.history(folder)
+    assert len(lines) == 21
+    assert lines[20]["metrics"]["val/loss.smoothed"] > 1.15 * lines[14]["metrics"]["val/loss.smoothed"]
+    assert runs.read_json(folder / "metrics.json")["best_epoch"] == best
+    assert checkpoint.load(folder / "best.pt")["epoch"] == best
+
+
+def test_rules_that_do_not_go_together_are_refused(train):
+    with pytest.raises(UserError, match=r"trainer: stop=ewma watches a loss, .* set trainer\.monitor=val/loss"):
+        train(*LINEAR, "trainer.stop=ewma")
+    with pytest.raises(UserError, match="patience is another rule than stop=ewma"):
+        train(*LINEAR, *EWMA, "trainer.patience=3")
+    with pytest.raises(UserError, match=r"trainer\.ewma\.weight.*should be less than 1"):
+        train(*LINEAR, *EWMA, "trainer.ewma.weight=1.0")
 
 
 def test_max_steps_ends_inside_an_epoch(train, tmp_path):

@@ -12,6 +12,12 @@ from src.component import Component
 class Augmentation(Component):
     """Acts on a training batch on the device; the default does nothing."""
 
-    def __call__(self, x: Any, generator: torch.Generator) -> Any:
-        """The varied batch; draws only from the generator, which lives on the batch's device."""
+    def setup(self, class_names: tuple[str, ...]) -> None:
+        """Learn what the labels mean; raises UserError for options that do not fit them."""
+
+    def __call__(self, x: Any, generator: torch.Generator, labels: torch.Tensor | None = None) -> Any:
+        """The varied batch; draws only from the generator, which lives on the batch's device.
+
+        `labels` are the observed ones, (B,), HIDDEN where they must not be seen.
+        """
         return x

@@ -17,7 +17,7 @@ class Flip(Augmentation):
     def __init__(self, *, horizontal: Fraction = 0.5, vertical: Fraction = 0.0) -> None:
         self.horizontal, self.vertical = horizontal, vertical
 
-    def __call__(self, x: Any, generator: torch.Generator) -> Any:
+    def __call__(self, x: Any, generator: torch.Generator, labels: torch.Tensor | None = None) -> Any:
         if not isinstance(x, torch.Tensor) or x.ndim != 4:
             raise UserError("augmentation=flip mirrors images; this dataset has none: use augmentation=none")
         for probability, axis in ((self.horizontal, 3), (self.vertical, 2)):

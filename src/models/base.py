@@ -27,6 +27,10 @@ class Model(Component, nn.Module):
         """Make the layers for a task; sets `feature_dim`. Raises UserError for inputs it cannot take."""
         raise NotImplementedError
 
+    def fingerprint(self) -> str:
+        """Changes with the content of files that the model reads; part of a run's identity."""
+        return ""
+
     def features(self, x: Any) -> Tensor:
         """(B, feature_dim)."""
         raise NotImplementedError

@@ -75,7 +75,7 @@ def linear_em(task: Task, trainer: Trainer) -> TransitionMatrix:
     enough(trainer.train.labels, task.class_names, LEAST, "EM's updates")
     part = trainer.on(np.arange(len(trainer.train)), "em", balanced=False)
     part.make_optimizer, part.make_schedule = LBFGS, lambda optimizer, total_steps: None
-    part.options.epochs, part.options.select = EM_STEPS, "last"
+    part.options.epochs, part.options.select, part.options.stop = EM_STEPS, "last", "patience"
     part.options.max_steps = part.options.patience = None
     model, strategy = MLR(), RMLR(transition="learned")
     model.setup(task)
