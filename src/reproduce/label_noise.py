@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PAGE = "label_noise_page"
 LINEAR, UPPER, ESTIMATES = "label_noise_linear", "label_noise_upper", "label_noise_estimates"
-EPOCHS, SHARED = "label_noise_cnn_epochs", "label_noise_shared"
+EPOCHS, SHARED, CONFIDENT = "label_noise_cnn_epochs", "label_noise_shared", "confident_learning"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ THREE = "strategy=erm,forward,backward"
 SHORT = ["trainer.max_steps=20", "trainer.epochs=2"]
 LEVELS = {
     "full": Level(
-        {LINEAR: [], UPPER: [], ESTIMATES: [], LENET.sweep: [], CNN.sweep: [], EPOCHS: []},
+        {LINEAR: [], CONFIDENT: [], UPPER: [], ESTIMATES: [], LENET.sweep: [], CNN.sweep: [], EPOCHS: []},
         (LENET, CNN), seeds=[0, 1, 2, 3, 4], epochs=10,
     ),
     "quick": Level(
@@ -199,7 +199,7 @@ def sections(places: Places, level: Level, found: Accuracies) -> Iterator[Sectio
 
 
 def accuracies(places: Places, level: Level) -> Accuracies:
-    found = tables.linear(_both(places, level, LINEAR))
+    found = tables.linear([*_both(places, level, LINEAR), *_both(places, level, CONFIDENT)])
     if ESTIMATES in level.sweeps:
         found |= tables.linear(configurations(places.study(SHARED)))
     for network in level.networks:

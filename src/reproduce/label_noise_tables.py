@@ -93,8 +93,9 @@ def linear(found: Iterable[Configuration]) -> Accuracies:
     accuracies = {}
     for one in found:
         choices = one.choices
-        name = {"erm": "MLR", "flipped": "MLR, flipped", "rmlr": "rMLR"}[choices["strategy"]]
+        name = {"erm": "MLR", "rmlr": "rMLR"}.get(choices["strategy"], f"MLR, {choices['strategy'].replace('_', ' ')}")
         name += {"bayes": " by Bayes' rule", "inverse": " by T⁻¹"}.get(choices.get("strategy.decode", ""), "")
+        name += {"prune": ", pruned", "relabel": ", relabelled"}.get(choices.get("strategy.action", ""), "")
         source = choices.get("strategy.transition", "known")
         name += {"known": "", "learned": ", T learned"}.get(source, ", T as LeNet estimates it")
         trained = f"SGD, {choices['trainer.max_steps']} steps" if choices.get("optimizer") == "sgd" else "L-BFGS, L2"

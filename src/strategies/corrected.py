@@ -218,6 +218,15 @@ def simplex(p: FloatArray | Tensor) -> Tensor:
     return (p - excess.gather(1, last - 1) / last).clamp_min(0)
 
 
+def prior_error(matrix: TransitionMatrix, counts: npt.ArrayLike) -> float:
+    """The largest standard error of T⁻¹ of the observed shares, from the multinomial covariance of the counts."""
+    n = np.asarray(counts, dtype=np.float64)
+    share = n / n.sum()
+    inverse = matrix.inverse()
+    covariance = inverse @ (np.diag(share) - np.outer(share, share)) @ inverse.T / n.sum()
+    return float(np.sqrt(covariance.diagonal().max()))
+
+
 def prior_behind(matrix: TransitionMatrix, counts: npt.ArrayLike) -> FloatArray:
     """The true class mix that T turns into the observed counts: T⁻¹ of them, projected on the simplex."""
     observed = torch.from_numpy(np.asarray(counts, dtype=np.float64))

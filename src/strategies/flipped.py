@@ -12,7 +12,7 @@ from torch import Tensor
 from src.errors import UserError
 from src.models.base import Model
 from src.strategies.base import Criterion, Predictor
-from src.strategies.corrected import Corrected, Estimator, Folds, Quantile, Source, prior_behind, simplex
+from src.strategies.corrected import Corrected, Estimator, Folds, Quantile, Source, prior_behind, prior_error, simplex
 from src.task import Batch, FloatArray, Task
 from src.transition_matrix import TransitionMatrix
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("src")
 
 Decode = Literal["none", "transpose", "bayes", "inverse"]
+UNSURE = 0.01
+"""The standard error of a class's share from which on decoding by Bayes' rule says how little it rests on."""
 
 
 class Flipped(Corrected):
@@ -29,7 +31,7 @@ class Flipped(Corrected):
 
     transpose: T^T p, the study's equation 42. bayes: Q p with Q[y, s] = P(true y | observed s), equation 8, for the class
     mix that T and the observed counts imply; equal to transpose where both mixes are uniform. Both contradict
-    class-conditional noise; inverse (T⁻¹ p, projected on the simplex) is exact under it. none: p itself, and no T is looked for.
+    class-conditional noise, and that mix is known badly where T is nearly singular; inverse (T⁻¹ p, projected on the simplex) is exact under it. none: p itself, and no T is looked for.
     """
 
     decoder: Tensor
@@ -72,12 +74,23 @@ class Flipped(Corrected):
             decoder = {
                 "none": lambda: TransitionMatrix.identity(len(matrix)).columns,
                 "transpose": lambda: matrix.rows,
-                "bayes": lambda: matrix.posterior(prior_behind(matrix, self.counts)),
+                "bayes": lambda: matrix.posterior(self.prior(matrix)),
                 "inverse": matrix.inverse,
             }[self.decode]()
         except ValueError as error:
             raise UserError(f"strategy.decode={self.decode}: {error}; try decode=transpose") from None
         self.decoder.copy_(torch.from_numpy(decoder.copy()))
+
+    def prior(self, matrix: TransitionMatrix) -> FloatArray:
+        """The class mix behind the observed counts; says how little they tell of it if T nearly hides the classes."""
+        error = prior_error(matrix, self.counts)
+        if error > UNSURE:
+            log.warning(
+                "strategy.decode=bayes: the counts tell the class mix behind the observed labels to ± %.3f only, because T is "
+                "nearly singular, and the scores follow it; decode=inverse needs no class mix",
+                error,
+            )
+        return prior_behind(matrix, self.counts)
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float

@@ -30,6 +30,15 @@ def test_every_convolution_halves_the_sides():
         model.setup(Task(("a", "b"), ("all",), "image", (1, 4, 4)))
 
 
+def test_weights_are_as_wide_as_said_and_biases_zero():
+    model = LeNet(channels=[16, 32, 64], init_std=0.1)
+    model.setup(Task(("a", "b"), ("all",), "image", (1, 28, 28)))
+    weights, biases = model.convolutions[6].weight, model.convolutions[6].bias
+    assert weights.abs().max() <= 0.2
+    assert float(weights.std()) == pytest.approx(0.088, abs=0.002)  # of a normal distribution truncated at two sigma
+    assert biases.abs().max() == 0
+
+
 def test_vectors_are_refused_in_a_sentence():
     with pytest.raises(UserError, match="model=lenet takes images, not vectors; try model=mlr"):
         LeNet().setup(Task(("a", "b"), ("all",), "vector", (20,)))

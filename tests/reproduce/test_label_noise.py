@@ -1,6 +1,7 @@
 """The label-noise study's page: its pieces here, the whole command as a slow test on digits and tiny pictures."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from src.reproduce import label_noise as study
 from src.reproduce import label_noise_tables as tables
 from src.reproduce.label_noise_tables import Method
 from src.reproduce.page import main
-from src.reproduce.sweeps import Configuration, conditions, write_sweep
+from src.reproduce.sweeps import Configuration, Places, conditions, write_sweep
 from src.reproduce.tables import latex, markdown, spread
 from src.reproduce.tuning import Tuned, space, tuned
+from tests.datasets.files import make_idx
 
 
 @pytest.mark.parametrize(
@@ -64,6 +66,24 @@ def test_networks_are_shown_at_the_end_and_after_the_studys_epochs(tmp_path):
     }
     after = tables.by_epoch([one], "CNN")
     assert after == {(Method("CNN, erm", "2 epochs"), "mnist06"): {"0": 0.9, "1": 0.8}}, "nothing of epochs not trained"
+
+
+@pytest.mark.parametrize(
+    ("choices", "name"),
+    [
+        ({"strategy": "erm"}, "MLR"),
+        ({"strategy": "flipped", "strategy.decode": "transpose"}, "MLR, flipped"),
+        ({"strategy": "flipped", "strategy.decode": "inverse"}, "MLR, flipped by T⁻¹"),
+        ({"strategy": "flipped", "strategy.decode": "transpose", "strategy.transition": "from_run:there"},
+         "MLR, flipped, T as LeNet estimates it"),
+        ({"strategy": "rmlr", "strategy.transition": "known"}, "rMLR"),
+        ({"strategy": "rmlr", "strategy.transition": "learned"}, "rMLR, T learned"),
+        ({"strategy": "confident_learning", "strategy.action": "relabel"}, "MLR, confident learning, relabelled"),
+    ],
+)  # fmt: skip
+def test_a_linear_method_is_named_by_all_that_was_varied(choices, name):
+    one = Configuration({"noise_model": "mnist05"} | choices, {}, 0.0, Path("trial"))
+    assert list(tables.linear([one])) == [(Method(name, "L-BFGS, L2"), "mnist05")]
 
 
 def test_differences_are_paired_by_repeat_and_by_epoch():
@@ -173,3 +193,27 @@ def test_the_page_from_one_command(command, tmp_path):
     assert "0.891 (0.0024)" in text, "the study's own number stands beside ours"
     assert "study, CIFAR" in text
     assert "0.353 (0.0685)" in text
+
+
+@pytest.mark.slow
+def test_the_full_page_on_made_up_pictures(tmp_path, monkeypatch):
+    """Everything that level=full runs, in little: no sweep, table or figure of it is met there for the first time."""
+    make_idx(tmp_path / "data", "FashionMNIST", 600, 90)
+    few = {
+        study.LENET.sweep: [study.THREE, "optimizer.lr=0.001,0.003", "trainer.epochs=1"],
+        study.CNN.sweep: ["optimizer.lr=0.0001", "trainer.epochs=1"],
+        study.EPOCHS: ["trainer.epochs=2"],
+        study.UPPER: ["trainer.max_steps=3"],
+    }
+    level = study.LEVELS["full"]
+    seeds = ["hydra.sweeper.seeds=[0,1]"]
+    reduced = {name: [*few.get(name, []), *([] if name == study.UPPER else seeds)] for name in level.sweeps}
+    level = replace(level, sweeps=reduced, seeds=[0, 1], epochs=2)
+    places = Places(*(str(tmp_path / name) for name in ("data", "runs", "studies")))
+    page = study.run(places, level)
+    text = page.read_text()
+    for row in ("MLR, confident learning, pruned", "rMLR, T as LeNet estimates it", "CNN, forward | 2 epochs"):
+        assert row in text
+    for table in ("table1", "table2", "table3", "differences", "rates", "estimates"):
+        assert (page.parent / f"{table}.tex").exists()
+    assert len(list((page.parent / "figures").glob("*.png"))) > 10

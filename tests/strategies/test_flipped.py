@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from src.errors import UserError
-from src.strategies.corrected import simplex
+from src.strategies.corrected import prior_error, simplex
 from src.strategies.flipped import Flipped, prior_behind
 from src.transition_matrix import TransitionMatrix
 from tests.strategies.linear import T, X, ready
@@ -57,6 +57,17 @@ def test_bayes_uses_the_prior_behind_the_observed_counts():
     prior = np.array([0.2, 0.5, 0.3])
     counts = tuple(int(n) for n in np.rint(1e9 * T.columns @ prior))
     assert np.allclose(prior_behind(T, counts), prior, atol=1e-6)
+
+
+def test_bayes_says_how_little_the_observed_counts_tell_of_the_class_mix(caplog):
+    rng, n = np.random.default_rng(0), 16_200
+    shares = rng.multinomial(n, [1 / 3] * 3, 4000) / n
+    assert prior_error(T06, [n / 3] * 3) == pytest.approx((shares @ T06.inverse().T).std(axis=0).max(), rel=0.05)
+    strategy = Flipped(decode="bayes")
+    ready(strategy, T06)
+    strategy.counts = (5400, 5500, 5300)
+    strategy.use(T06)
+    assert "tell the class mix behind the observed labels to ± 0.037 only" in caplog.text
 
 
 def test_transpose_is_bayes_where_both_mixes_are_uniform():
