@@ -4,8 +4,14 @@ import pytest
 
 from tests.conftest import ROOT
 
+SHORT = "tour"
+NOTEBOOKS = [
+    pytest.param(path, id=path.stem, marks=() if path.stem == SHORT else pytest.mark.slow)
+    for path in sorted((ROOT / "notebooks").glob("*.py"))
+]
 
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.py")), ids=lambda path: path.stem)
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
 def test_every_notebook_runs_from_first_cell_to_last(path, monkeypatch):
     for name in ("KILTER_STUDY", "KILTER_DATA_ROOT"):
         monkeypatch.delenv(name, raising=False)

@@ -39,6 +39,7 @@ def test_validation_may_be_what_a_run_leaves_out():
         assert [wrong.get(row, False) for row in one.rows] == (one.labels != one.clean).tolist()
 
 
+@pytest.mark.slow
 def test_one_command_runs_all_and_another_method_meets_the_same_parts(command, tmp_path):
     """Wrong labels and subsets are the same for both methods, and the runs lie under one parent in MLflow."""
     places = [f"runs_root={tmp_path / 'runs'}", f"hydra.sweeper.studies_root={tmp_path / 'studies'}"]

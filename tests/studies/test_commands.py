@@ -16,6 +16,7 @@ def places(root):
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_every_sweep_can_be_planned_and_names_its_study(path, command, tmp_path):
     done = command("src.run", "--config-dir", "sweeps", "-cn", path.stem, "hydra.sweeper.plan=true", *places(tmp_path))
