@@ -120,7 +120,7 @@ def reproduce(places: Places, level: Level) -> None:
         sweep(SWEEPS, base, *places.overrides(), *_common(name, level), *changes, *study)
     written = Path(places.studies_root) / PAGE / "sweeps"
     if ESTIMATES in level.sweeps:
-        write_sweep(written, LINEAR, SHARED, sweeper={"space": shared(places, level), "baseline": False, "claims": []})
+        write_sweep(written, LINEAR, SHARED, sweeper={**shared(places, level), "baseline": False, "claims": []})
         sweep(written, SHARED, *places.overrides(), *level.common)
     for network in level.networks:
         base = network.sweep.removesuffix(CIFAR)
@@ -135,16 +135,17 @@ def _common(study: str, level: Level) -> list[str]:
 
 
 def shared(places: Places, level: Level) -> dict[str, Any]:
-    """A sweep's space: linear methods with the matrix that a network has estimated in the same repeat."""
-    rows = []
+    """A sweep's space and seeds: linear methods with the matrix that a network has estimated in the same repeat."""
+    rows, seeds = [], set[str]()
     for one in of_sweep(places, level, ESTIMATES):
         if one.choices["model"] == "lenet":
-            source = f"from_run:{one.folder}"
+            source, seeds = f"from_run:{one.folder}", seeds | set(one.runs)
             rows += [[one.choices["noise_model"], strategy, source] for strategy in ("flipped", "rmlr")]
-    return {
+    asked = {
         "noise_model, strategy, strategy.transition": rows,
         "strategy=flipped": {"strategy.decode": "transpose"},
     }
+    return {"space": asked, "seeds": sorted(map(int, seeds))}
 
 
 def rates_of(network: Network, places: Places, level: Level) -> list[Tuned]:

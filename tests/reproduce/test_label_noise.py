@@ -198,8 +198,9 @@ def test_the_page_from_one_command(command, tmp_path):
 @pytest.mark.slow
 def test_the_full_page_on_made_up_pictures(tmp_path, monkeypatch):
     """Everything that level=full runs, in little: no sweep, table or figure of it is met there for the first time."""
-    make_idx(tmp_path / "data", "FashionMNIST", 600, 90)
+    make_idx(tmp_path / "data", "FashionMNIST", 600, 150)
     few = {
+        study.LINEAR: ["optimizer=lbfgs"],
         study.LENET.sweep: [study.THREE, "optimizer.lr=0.001,0.003", "trainer.epochs=1"],
         study.CNN.sweep: ["optimizer.lr=0.0001", "trainer.epochs=1"],
         study.EPOCHS: ["trainer.epochs=2"],
