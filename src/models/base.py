@@ -41,7 +41,8 @@ class Model(Component, nn.Module):
 
     def classify(self, z: Tensor) -> Tensor:
         """Logits (B, C) from features."""
-        raise NotImplementedError
+        logits: Tensor = self.head(self.penultimate(z))
+        return logits
 
     def forward(self, x: Any) -> Tensor:
         return self.classify(self.features(x))

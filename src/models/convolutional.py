@@ -52,7 +52,3 @@ class Convolutional(Model):
     def penultimate(self, z: Tensor) -> Tensor:
         activations: Tensor = self.hidden_layers(z)
         return activations
-
-    def classify(self, z: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.penultimate(z))
-        return logits

@@ -30,7 +30,3 @@ class MLR(Model):
     def features(self, x: Any) -> Tensor:
         flat: Tensor = x.flatten(1)
         return flat
-
-    def classify(self, z: Tensor) -> Tensor:
-        logits: Tensor = self.head(z)
-        return logits

@@ -87,10 +87,6 @@ class MobileNet(Model):
         activations: Tensor = self.hidden_layer(z)
         return activations
 
-    def classify(self, z: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.penultimate(z))
-        return logits
-
     def _stages(self, stages: tuple[Stage, ...], channels: int, views: int) -> tuple[list[nn.Module], int]:
         """The blocks of several stages; `views` towers run side by side as groups of one convolution."""
         blocks: list[nn.Module] = []

@@ -42,10 +42,6 @@ class Residual(Model):
         means: Tensor = self.trunk(x).mean(dim=(2, 3))
         return means
 
-    def classify(self, z: Tensor) -> Tensor:
-        logits: Tensor = self.head(z)
-        return logits
-
 
 def stages(block: Block, channels: int, widths: tuple[int, int, int], repetitions: int) -> list[nn.Module]:
     """The blocks of three stages; the second and the third begin by halving the picture's sides."""

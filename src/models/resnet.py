@@ -116,10 +116,6 @@ class ResNet(Model):
         activations: Tensor = self.hidden_layers(z)
         return activations
 
-    def classify(self, z: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.penultimate(z))
-        return logits
-
 
 def published_weights(network: str, weights: str) -> dict[str, Tensor]:
     """From torchvision's server, then kept in torch's cache. Raises UserError if they cannot be had."""
