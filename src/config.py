@@ -24,7 +24,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from src.augmentations.base import Augmentation
-from src.component import Component, NonNegativeInt, PositiveFloat
+from src.component import Component, NonNegativeInt, OpenFraction, PositiveFloat
 from src.datasets.base import Dataset
 from src.errors import UserError, did_you_mean
 from src.evaluation.metrics import METRICS
@@ -86,7 +86,9 @@ class Settings(Component):
         force: bool,
         figures: bool,
         code: Literal["strict", "any"],
+        test: Literal["always", "chosen"],
         natural_prior: list[PositiveFloat] | None,
+        recall: OpenFraction | None,
         data_root: str,
         cache_root: str,
         runs_root: str,
@@ -104,8 +106,8 @@ class Settings(Component):
                 f"name={name!r}: it names a folder, so it must not be empty, start with '.' or contain '/'"
             )
         self.name, self.seed, self.score, self.force, self.code = name, seed, score, force, code
-        self.figures = figures
-        self.natural_prior = natural_prior
+        self.figures, self.test = figures, test
+        self.natural_prior, self.recall = natural_prior, recall
         self.data_root, self.cache_root, self.runs_root = Path(data_root), Path(cache_root), Path(runs_root)
 
 

@@ -13,25 +13,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
 
-from src import provenance, runs, tracking
-from src.config import Experiment, check
+from src import explain, provenance, runs, tracking
+from src.config import Experiment
 from src.decoupled import retrain_head
 from src.errors import UserError, did_you_mean
 from src.evaluation import plots, predictions
-from src.evaluation.groups import evaluate
 from src.evaluation.predictions import Predictions
 from src.inference import probabilities
+from src.judging import Judge, judge
 from src.noise_models.sampling import realised
 from src.seeding import numpy_stream, seed_torch
 from src.strategies.base import Predictor, Strategy
-from src.task import FloatArray, Split, Splits, Task, class_counts
-from src.training import OnEpoch, Trainer, load_weights
+from src.task import Split, Splits, Task, class_counts
+from src.training import OnEpoch, Trainer
 
 log = logging.getLogger("src")
 
@@ -99,28 +98,6 @@ def run(
         if settings.figures:
             log.info("figures:    %s", run.folder / "figures")
         return score
-
-
-def showcase(folder: Path, mirror: tracking.Tracking) -> None:
-    """Figures, and a model in MLflow, for a finished run that was made without them."""
-    if (folder / "SHOWN").exists():
-        return
-    plots.draw(folder)
-    config: Any = OmegaConf.load(folder / "config.yaml")
-    config.trainer.device = "auto"  # the training's may be on another machine
-    experiment = check(config)
-    experiment.trainer.apply()
-    strategy = experiment.strategy
-    prepared = prepare(experiment, read(experiment))
-    task = replace(prepared.task, synthetic=runs.read_json(folder / "task.json").get("synthetic", 0))
-    experiment.model.setup(task)
-    strategy.setup(task, experiment.model, experiment.imbalance_strategy.criterion)
-    device = experiment.trainer.device
-    load_weights(folder / experiment.trainer.weights, experiment.model, strategy, device)
-    predictor = Predictor(experiment.model.to(device), strategy.to(device))
-    tracking.add_artifacts(folder, mirror)
-    tracking.log_model(folder, predictor, seen_by(strategy.predicts, prepared.splits.val), mirror)
-    (folder / "SHOWN").touch()
 
 
 def _take_over(experiment: Experiment, run: runs.Run, fingerprint: str, code: str) -> None:
@@ -243,8 +220,8 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         now = Predictor(experiment.model, strategy)
         found: dict[str, float] = {}
         for name in experiment.trainer.watch:
-            seen = _predict(now, {"test": test, "val_clean": val}[name], trainer)
-            found |= evaluate(name, seen, predicted, task.domain_names, truth="clean")
+            seen = predict(now, {"test": test, "val_clean": val}[name], trainer.device)
+            found |= Judge(predicted, task.domain_names).scores(name, seen, "clean")
         return found
 
     val, test = seen_by(strategy.predicts, splits.val), seen_by(strategy.predicts, splits.test)
@@ -264,13 +241,13 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         resume=run.resuming,
         clean=splits.clean if strategy.predicts == "class" else None,
     )
-    natural = natural_prior(experiment, splits) if strategy.predicts == "class" else None
     predictor = strategy.fit(task, experiment.model, trainer)
     synthetic = retrain_head(task, predictor, trainer) if balance.embeds else task.synthetic
-    mixes = class_mixes(experiment, task, natural)
-    run.write_json("task.json", _described(experiment, task, natural, mixes))
-    found = {"val": _predict(predictor, val, trainer), "test": _predict(predictor, test, trainer)}
-    scores = _judge(found, prepared, predicted, natural, mixes)
+    judged = judge(experiment, task, splits)
+    run.write_json("task.json", _described(experiment, task, judged))
+    read_now = {"val": val, "test": test} if settings.test == "always" else {"val": val}
+    found = {name: predict(predictor, split, trainer.device) for name, split in read_now.items()}
+    scores = judged.all_scores(found)
     parameters = itertools.chain(experiment.model.parameters(), strategy.parameters())
     scores |= {**prepared.facts, **strategy.facts(train, run.folder)}
     scores |= {"data/train/synthetic": float(synthetic)} if balance.synthesises else {}
@@ -280,78 +257,36 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     run.write_json("metrics.json", {"score": scores[settings.score], **epochs, **scores})
     if settings.figures:
         plots.draw(run.folder)
+        last = "test" if "test" in found else "val"
+        draw_saliency(run.folder, predictor, read_now[last], found[last], experiment, task)
         tracking.log_model(run.folder, predictor, val, experiment.tracking)
     return scores[settings.score]
 
 
-def _described(
-    experiment: Experiment, task: Task, natural: list[float] | None, mixes: tuple[FloatArray, FloatArray] | None
-) -> dict[str, Any]:
+def _described(experiment: Experiment, task: Task, judged: Judge) -> dict[str, Any]:
     """What task.json holds: the task, and what else must be known to use the model."""
     return {
         "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
         "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts, "synthetic": task.synthetic,
-        "natural_prior": natural, "predicts": experiment.strategy.predicts, "monitor": experiment.trainer.picks,
-        "training_prior": None if mixes is None else mixes[0].tolist(), "learned": experiment.dataset.learned,
+        "natural_prior": judged.natural, "recall": judged.recall, "predicts": experiment.strategy.predicts, "monitor": experiment.trainer.picks,
+        "training_prior": None if judged.mixes is None else judged.mixes[0].tolist(), "learned": experiment.dataset.learned,
     }  # fmt: skip
 
 
-def _judge(
-    found: dict[str, Predictions],
-    prepared: Prepared,
-    class_names: tuple[str, ...],
-    natural: list[float] | None,
-    mixes: tuple[FloatArray, FloatArray] | None,
-) -> dict[str, float]:
-    """val/..., val_clean/... if labels are wrong, test/...; and both with scores mapped from the first mix to the second."""
-
-    def scores(name: str, split: Predictions, truth: Literal["labels", "clean"]) -> dict[str, float]:
-        return evaluate(name, split, class_names, prepared.task.domain_names, natural, truth=truth)
-
-    val, test = found["val"], found["test"]
-    all_scores = scores("val", val, "labels") | scores("test", test, "clean")
-    if (val.labels != val.clean).any():
-        all_scores |= scores("val_clean", val, "clean")
-    if mixes is not None and mixes[0].min() > 0 and not np.allclose(*mixes):
-        all_scores |= scores("val_natural", val.deployed(*mixes, val.labels), "labels")
-        all_scores |= scores("test_natural", test.deployed(*mixes, test.clean), "clean")
-    return all_scores
+def draw_saliency(
+    folder: Path, predictor: Predictor, split: Split, said: Predictions, experiment: Experiment, task: Task
+) -> None:
+    """figures/saliency.png, where there is something to show."""
+    names = task.domain_names if experiment.strategy.predicts == "domain" else task.class_names
+    figure = explain.saliency(predictor, split, said, names, task.views, experiment.trainer.device)
+    if figure is not None:
+        plots.write(folder / "figures" / "saliency.png", figure)
 
 
-def class_mixes(
-    experiment: Experiment, task: Task, natural: list[float] | None
-) -> tuple[FloatArray, FloatArray] | None:
-    """(that the scores are of, that of deployment), each (C,) summing to 1; None where they are not of classes, or not known.
-
-    Deployment's is the user's or the data set's, else the one behind the observed training labels.
-    """
-    strategy = experiment.strategy
-    if strategy.predicts != "class" or experiment.trainer.finetune_steps:
-        return None
-    if experiment.imbalance_strategy.batchwise:  # its weights follow the model's mistakes
-        return None
-    seen = strategy.class_mix(experiment.imbalance_strategy.effective_prior())
-    stated = np.asarray(natural or task.class_counts, dtype=np.float64)
-    deployed = stated if natural else strategy.true_mix(stated)
-    return None if seen is None or deployed is None else (seen / seen.sum(), deployed / deployed.sum())
-
-
-def natural_prior(experiment: Experiment, splits: Splits) -> list[float] | None:
-    """The deployment's class mix: the user's, else the data set's own, else none. Raises UserError for a wrong one."""
-    given = experiment.settings.natural_prior
-    if given is None:
-        return list(splits.natural_prior) if splits.natural_prior is not None else None
-    if len(given) != len(splits.class_names):
-        names = ", ".join(splits.class_names)
-        raise UserError(
-            f"natural_prior has {len(given)} entries, but there are {len(splits.class_names)} classes: {names}"
-        )
-    return [share / sum(given) for share in given]
-
-
-def _predict(predictor: Predictor, split: Split, trainer: Trainer) -> Predictions:
+def predict(predictor: Predictor, split: Split, device: torch.device) -> Predictions:
+    """What it says of a split, beside what is known of that."""
     return Predictions(
-        probabilities=probabilities(predictor, split.inputs, split.rows, trainer.device),
+        probabilities=probabilities(predictor, split.inputs, split.rows, device),
         labels=split.labels, clean=split.clean, domain=split.domain, weight=split.weight,
         rows=split.rows, keys=split.keys,
     )  # fmt: skip

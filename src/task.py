@@ -102,6 +102,8 @@ class Splits:
     """Independent pictures of the same example that share the channel axis (projections of one event)."""
     natural_prior: tuple[float, ...] | None = None
     """Class mix of the deployment, where it is known."""
+    working_recall: float | None = None
+    """Share of a class that is to be found, where the data's users have agreed on one."""
     fingerprint: str = ""
     """Changes whenever the data do: a digest of files, or of simulator source and parameters."""
     notes: tuple[str, ...] = ()

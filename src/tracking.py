@@ -120,15 +120,17 @@ def reap(root: Path, tracking: Tracking) -> None:
                 _mirror(folder, tracking)
 
 
-def add_artifacts(folder: Path, tracking: Tracking) -> None:
-    """Store the files of a run that was mirrored without them."""
+def add_results(folder: Path, tracking: Tracking) -> None:
+    """Store the files of a run that was mirrored without them, and metrics that it has been given since."""
     if not tracking.enabled:
         return
     with tolerant(folder, "MLflow"):
         uri = tracking.store(folder.parent)
         link = _link(folder, uri)
         if link is not None:
-            _add_artifacts(_open(uri, tracking.experiment, folder.parent)[0], link["run_id"], folder)
+            client, _ = _open(uri, tracking.experiment, folder.parent)
+            _log_final(client, folder, link)
+            _add_artifacts(client, link["run_id"], folder)
 
 
 def log_model(folder: Path, predictor: Any, val: Split, tracking: Tracking) -> None:
@@ -243,7 +245,7 @@ def _create(client: MlflowClient, experiment: str, folder: Path, uri: str, paren
     config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     record = runs.read_json(folder / "record.json")
     found = list(client.search_runs([experiment], f"tags.`kilter.run` = '{record['id']}'", max_results=1))
-    started = int(datetime.fromisoformat(record["created"]).timestamp() * 1000)
+    started = _milliseconds(record["created"])
     tags = _tags(folder, record) | ({PARENT: parent} if parent else {})
     run = found[0] if found else client.create_run(experiment, start_time=started, tags=tags, run_name=folder.name)
     options = {
@@ -320,22 +322,33 @@ def _log_metrics(client: MlflowClient, run_id: str, measured: Sequence[tuple[Map
         client.log_batch(run_id, metrics=points[start : start + METRICS_A_BATCH], tags=() if start else tags)
 
 
+def _log_final(client: MlflowClient, folder: Path, link: Mapping[str, Any]) -> None:
+    """Final metrics that the run does not have yet; those that are also curves get the prefix 'final/'."""
+    if not (folder / "metrics.json").exists():
+        return
+    curves = {name for line in runs.history(folder)[-1:] for name in line["metrics"]}
+    known = client.get_run(link["run_id"]).data.metrics
+    found = runs.read_json(folder / "metrics.json")
+    final = {f"final/{key}" if key in curves else key: value for key, value in found.items()}
+    new = {key: value for key, value in final.items() if _name(key) not in known}
+    _log_metrics(
+        client, link["run_id"], [(new, _milliseconds(runs.read_json(folder / "DONE")["ended"]), link["epoch"])]
+    )
+
+
+def _milliseconds(moment: str) -> int:
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)
+
+
 def _close(client: MlflowClient, folder: Path, link: dict[str, Any]) -> None:
-    """Final metrics, artifacts and the true status. Metrics that are also curves get the prefix 'final/'."""
+    """Final metrics, artifacts and the true status."""
     run_id, done = link["run_id"], runs.read_json(folder / "DONE")
-    ended = int(datetime.fromisoformat(done["ended"]).timestamp() * 1000)
-    if (folder / "metrics.json").exists():
-        curves = {name for line in runs.history(folder)[-1:] for name in line["metrics"]}
-        known = client.get_run(run_id).data.metrics
-        found = runs.read_json(folder / "metrics.json")
-        final = {f"final/{key}" if key in curves else key: value for key, value in found.items()}
-        new = {key: value for key, value in final.items() if _name(key) not in known}
-        _log_metrics(client, run_id, [(new, ended, link["epoch"])])
+    _log_final(client, folder, link)
     if runs.read_json(folder / "record.json").get("figures", True):
         _add_artifacts(client, run_id, folder)
     client.set_tag(run_id, "kilter.status", done["status"])
     client.set_tag(run_id, "kilter.reason", done["reason"][:5000] or "-")
-    client.set_terminated(run_id, STATUS[done["status"]], ended)
+    client.set_terminated(run_id, STATUS[done["status"]], _milliseconds(done["ended"]))
     link |= {"status": STATUS[done["status"]], "ended": done["ended"]}
 
 

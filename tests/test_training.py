@@ -288,8 +288,8 @@ def test_watched_splits_are_recorded_apart_and_change_nothing(train, tmp_path):
 
 def test_the_test_split_is_read_once_unless_watched(train, monkeypatch):
     read = []
-    predict = experiment._predict
-    monkeypatch.setattr(experiment, "_predict", lambda *given: read.append(len(given[1])) or predict(*given))
+    predict = experiment.predict
+    monkeypatch.setattr(experiment, "predict", lambda *given: read.append(len(given[1])) or predict(*given))
     train(*LINEAR)
     assert len(read) == 2  # validation and test, at the end
 

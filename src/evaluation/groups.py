@@ -19,6 +19,8 @@ def evaluate(
     class_names: Sequence[str],
     domain_names: Sequence[str],
     natural_prior: Sequence[float] | None = None,
+    *,
+    recall: float | None = None,
     truth: Literal["labels", "clean"] = "labels",
 ) -> dict[str, float]:
     """`<name>/<metric>`, and where several domains are present `<name>.<domain>/<metric>` and the worst of them.
@@ -31,7 +33,7 @@ def evaluate(
     used = (labels != HIDDEN) & (predictions.weight != 0)
     if not used.all():
         predictions, labels = predictions.select(used), labels[used]
-    found = _measure(name, predictions, labels, class_names, natural_prior)
+    found = _measure(name, predictions, labels, class_names, natural_prior, recall)
     domains = np.unique(predictions.domain)
     if len(domains) < 2 or tuple(class_names) == tuple(domain_names):
         return found
@@ -39,7 +41,7 @@ def evaluate(
     groups = [f"{name}.{safe_names[d]}" for d in domains]
     for domain, group in zip(domains, groups, strict=True):
         here = predictions.domain == domain
-        found |= _measure(group, predictions.select(here), labels[here], class_names, natural_prior)
+        found |= _measure(group, predictions.select(here), labels[here], class_names, natural_prior, recall)
     worst = min(found[f"{group}/balanced_accuracy"] for group in groups)
     return found | {f"{name}.worst_domain/balanced_accuracy": worst}
 
@@ -50,8 +52,9 @@ def _measure(
     labels: IntArray,
     class_names: Sequence[str],
     natural_prior: Sequence[float] | None,
+    recall: float | None,
 ) -> dict[str, float]:
     p, weight = predictions.probabilities, predictions.weight
     found = metrics(p, labels, weight, class_names)
-    found |= cut_metrics(p, labels, weight, class_names, natural_prior)
+    found |= cut_metrics(p, labels, weight, class_names, natural_prior, recall)
     return {f"{name}/{metric}": value for metric, value in found.items()}

@@ -21,13 +21,13 @@ SMALLEST_PROBABILITY = 1e-12
 METRICS = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "average_precision", "roc_auc", "ece", "recall",
            "precision")  # fmt: skip
 """What `metrics` reports; recall, precision, average_precision and roc_auc also per class (`recall.<class>`)."""
-LOWER_IS_BETTER = {"loss", "ece"}
+LOWER_IS_BETTER = {"loss", "ece", "candidates_at_recall"}
 
 
 def higher_is_better(name: str) -> bool:
     """Whether a larger value of a metric is an improvement; `name` may carry a split and a class (`val/recall.cat`).
 
-    False for loss and ece, costs, and everything a strategy minimises (`train/...`).
+    False for loss, ece, candidates, costs, and everything a strategy minimises (`train/...`).
     """
     split, _, metric = name.rpartition("/")
     if split == "cost":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.evaluation.metrics import Probabilities, confusion_matrix, divide, metric_names, weighted_count
+from src.evaluation.working_point import at_recall, average_precisions
 
 if TYPE_CHECKING:
     from src.task import FloatArray, IntArray
@@ -69,7 +70,9 @@ def natural_weight(labels: IntArray, weight: FloatArray, prior: Sequence[float])
     return weight * divide(mix / mix.sum(), share)[labels]
 
 
-CUT_METRICS = ("best_cut", "purity", "efficiency", "purity_x_efficiency", "natural")
+CUT_METRICS = (
+    "best_cut", "purity", "efficiency", "purity_x_efficiency", "precision_at_recall", "candidates_at_recall", "natural",
+)  # fmt: skip
 
 
 def cut_metrics(
@@ -78,18 +81,25 @@ def cut_metrics(
     weight: FloatArray,
     class_names: Sequence[str],
     natural_prior: Sequence[float] | None = None,
+    recall: float | None = None,
 ) -> dict[str, float]:
     """`best_cut`, `purity`, `efficiency` and `purity_x_efficiency` of each class where their product is largest.
 
-    With a prior, the same at that class mix under `natural.`, and `natural.accuracy` and `natural.precision.<class>`
-    of the most probable class.
+    With a recall, `precision_at_recall` and `candidates_at_recall`: the smallest selection by score that holds this share of a
+    class. With a prior, the same at that class mix under `natural.`, and `natural.average_precision.<class>`, and
+    `natural.accuracy` and `natural.precision.<class>` of the most probable class.
     """
     names = metric_names(class_names)
     found = _best_cuts(scan(probabilities, labels, weight), names)
+    found |= _at_recall(probabilities, labels, weight, names, recall)
     if natural_prior is None:
         return found
     natural = natural_weight(labels, weight, natural_prior)
     at_prior = _best_cuts(scan(probabilities, labels, natural), names)
+    at_prior |= _at_recall(probabilities, labels, natural, names, recall)
+    for c, name in enumerate(names):
+        mean = average_precisions(probabilities[:, c], labels == c, natural[None, :])
+        at_prior[f"average_precision.{name}"] = float(mean[0])
     if np.isnan(natural).any():
         confusion = np.full((len(names), len(names)), np.nan)
     else:
@@ -98,6 +108,16 @@ def cut_metrics(
     precision = divide(confusion.diagonal(), confusion.sum(axis=0))
     at_prior |= {f"precision.{name}": float(value) for name, value in zip(names, precision, strict=True)}
     return found | {f"natural.{name}": value for name, value in at_prior.items()}
+
+
+def _at_recall(
+    probabilities: Probabilities, labels: IntArray, weight: FloatArray, names: Sequence[str], recall: float | None
+) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for c, name in enumerate(names if recall is not None else ()):
+        point = at_recall(probabilities[:, c], labels == c, weight, recall or 0.0)
+        found[f"precision_at_recall.{name}"], found[f"candidates_at_recall.{name}"] = point.precision, point.candidates
+    return found
 
 
 def _best_cuts(scanned: CutScan, names: Sequence[str]) -> dict[str, float]:

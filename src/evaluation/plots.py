@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def draw(folder: Path) -> list[Path]:
     """Write figures/<name>.png from the files of a run's folder; returns their paths.
 
-    The figures of predictions show the test split with its true labels. What is not there yet (no epoch, no
+    The figures of predictions show the test split with its true labels, or validation where the test was not read. What is not there yet (no epoch, no
     predictions) is not drawn. Raises UserError if task.json is missing or damaged.
     """
     try:
@@ -35,7 +35,7 @@ def draw(folder: Path) -> list[Path]:
     written = []
     for name, figure in _figures(folder, task):
         path = folder / "figures" / f"{name}.png"
-        _write(path, figure)
+        write(path, figure)
         written.append(path)
     return written
 
@@ -50,7 +50,8 @@ def _figures(folder: Path, task: dict[str, Any]) -> Iterator[tuple[str, Figure]]
     yield from _label_noise(folder, task)
     if not (folder / "predictions.npz").exists():
         return
-    test = _drawable(predictions.load(folder / "predictions.npz")["test"])
+    said = predictions.load(folder / "predictions.npz")
+    test = _drawable(said["test" if "test" in said else "val"])
     if not len(test):
         return
     p, labels, weight, domain = test.probabilities, test.clean, test.weight, test.domain
@@ -115,7 +116,8 @@ def _drawable(test: Predictions) -> Predictions:
     return test.select((test.clean != HIDDEN) & (test.weight != 0))
 
 
-def _write(path: Path, figure: Figure) -> None:
+def write(path: Path, figure: Figure) -> None:
+    """The whole picture or none."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         figure.savefig(partial, format="png")

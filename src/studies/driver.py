@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from src import experiment, provenance, runs, tracking
+from src import provenance, runs, tracking
 from src.errors import UserError
 from src.lease import locked
+from src.showcase import showcase
 from src.studies import plan, worker
 from src.studies.live import Live
 from src.studies.overview import Overview
@@ -212,10 +213,10 @@ def _gpus(question: Question, composer: Any) -> tuple[str, ...]:
 
 
 def _showcase(folder: Path, result: dict[str, Any], mirror: tracking.Tracking, root: Path) -> None:
-    """Figures and a model in MLflow for the runs of a chosen configuration."""
+    """Figures, a model in MLflow and the test split for the runs of a chosen configuration."""
     with locked(folder / ".showcase.lock"):
         for one in result["seeds"].values():
-            experiment.showcase(root / one["run"], mirror)
+            showcase(root / one["run"], mirror)
 
 
 def close_orphans(folder: Path, mirror: tracking.Tracking, root: Path) -> None:

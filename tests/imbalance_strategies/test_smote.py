@@ -9,11 +9,11 @@ from src import checkpoint
 from src.datasets.inputs import ArrayInputs
 from src.errors import UserError
 from src.evaluation.predictions import load
-from src.experiment import showcase
 from src.imbalance_strategies.smote import SMOTE, smote
 from src.imbalance_strategies.synthetic import Mixtures
 from src.predict import Options, predict
 from src.runs import read_json
+from src.showcase import showcase
 from src.task import Split
 from src.tracking import Tracking
 from tests.test_training import only_run
