@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps reproduce-label-noise reproduce-reweight
+.PHONY: help setup demo test test-slow check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps reproduce-label-noise reproduce-reweight reproduce-emulsion
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
@@ -26,8 +26,9 @@ demo: setup ## domain-adversarial MobileNet on NOvA event files, figures in MLfl
 test: setup ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-test-slow: setup ## the tests that train for longer
-	$(BIN)/python -m pytest -m slow
+test-slow: setup ## the tests that train for longer; those of studies one by one, since they watch processes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --ignore tests/studies
+	$(BIN)/python -m pytest -m slow tests/studies
 
 check: setup ## style and types
 	$(BIN)/ruff check .
@@ -76,6 +77,10 @@ reproduce-label-noise: setup ## Tables 1-3 of the label-noise study (ARGS=data_r
 
 reproduce-reweight: setup ## learning to reweight's tables and figures (ARGS=data_root=...; QUICK=1: reduced, SMOKE=1: on digits)
 	$(BIN)/python -m src.reproduce.reweight level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
+	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
+
+reproduce-emulsion: setup ## the alpha-decay study's tables and figures (ARGS=data_root=... or level=study; QUICK=1: reduced, SMOKE=1: tiny)
+	$(BIN)/python -m src.reproduce.emulsion level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
 	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
 
 clean-runs: setup ## what would be deleted of unfinished runs; YES=1 deletes it

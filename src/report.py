@@ -28,6 +28,7 @@ USAGE = """python -m src.report STUDY [metrics=test/roc_auc,...] [out=<folder>] 
   out=...        where to write; default: report/ in the study's folder"""
 RUNS = "runs (by seed)"
 SEALED = ("test/balanced_accuracy", "test/accuracy")
+CELLS = 12  # values of one side of a heat map, at most
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class Findings:
     @property
     def baseline(self) -> dict[str, Any] | None:
         return next((row for row in self.rows if row["baseline"] and row["values"]), None)
+
+    @property
+    def spent(self) -> tuple[int, int]:
+        """(trainings, their epochs) that the study needed, those given up and those that were found finished included."""
+        seeds = [one for row in self.rows for one in row["seeds"].values() if one["run"]]
+        return len(seeds), sum(one["epochs"] for one in seeds)
 
     @property
     def note(self) -> str:
@@ -180,6 +187,8 @@ def markdown(findings: Findings, out: Path, figures: Sequence[str]) -> str:
         f"Begun {manifest['created'][:10]} on {machine['cpu'] or 'an unnamed processor'}, {machine['cores']} cores"
         f"{', ' + machine['gpu'] if machine['gpu'] else ''}.", "",
     ]  # fmt: skip
+    trainings, epochs = findings.spent
+    text += [f"Trainings: {trainings} of {manifest['total'] * n} ({epochs} epochs).", ""]
     if not overview.complete:
         text += [f"**Not complete**: {len(overview.results)} of {manifest['total']} configurations have ended.", ""]
     if manifest["adopted"]:
@@ -330,12 +339,26 @@ def figures(findings: Findings) -> Iterator[tuple[str, Figure]]:
     varied = [d for d in manifest["dimensions"] if len({str(row["params"].get(d["key"])) for row in done}) > 1]
     if varied:
         yield "slices", draw.slices(done, metric, varied)
+    if pair := _grid(varied, done):
+        yield "heat_map", draw.heat_map(done, metric, pair, manifest["objectives"][metric] == "maximize")
     shares = importances(findings)
     if shares:
         yield "importance", draw.importance(shares, metric)
     if len(manifest["objectives"]) > 1:
         front = [row for row in done if row["number"] in findings.chosen]
         yield "pareto", draw.pareto(done, front, list(manifest["objectives"]))
+
+
+def _grid(varied: Sequence[dict[str, Any]], done: Sequence[dict[str, Any]]) -> tuple[str, str] | None:
+    """The two things that varied, if there are just two, each with a few values, and every configuration has both."""
+    keys = [d["key"] for d in varied if d["kind"] != "interval"]
+    if len(varied) != 2 or len(keys) != 2:
+        return None
+    for key in keys:
+        found = [row["params"].get(key) for row in done]
+        if not all(isinstance(value, (int, float, str)) for value in found) or not 2 <= len(set(found)) <= CELLS:
+            return None
+    return keys[0], keys[1]
 
 
 def _with_sealed(findings: Findings, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import OmegaConf
 
 from src import runs, tracking
@@ -33,7 +34,9 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     experiment.model.setup(task)
     strategy.setup(task, experiment.model, experiment.imbalance_strategy.criterion)
     load_weights(folder / experiment.trainer.weights, experiment.model, strategy, device)
-    predictor = Predictor(experiment.model.to(device), strategy.to(device))
+    for module in (experiment.model, strategy):  # as in training, so that the bits agree
+        module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    predictor = Predictor(experiment.model, strategy)
     said = predictions.load(folder / "predictions.npz")
     test = seen_by(strategy.predicts, prepared.splits.test)
     if "test" not in said:

@@ -163,7 +163,7 @@ def test_latex_is_escaped(study):
 def test_figures_are_drawn(study):
     out = report.report(study)
     assert {path.stem for path in (out / "figures").glob("*.png")} == {
-        "configurations", "sealed", "differences", "history", "slices", "importance",
+        "configurations", "sealed", "differences", "history", "slices", "heat_map", "importance",
     }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from src.evaluation.metrics import Probabilities, calibration, confusion_matrix, higher_is_better, normalise
 from src.evaluation.physics import natural_weight, scan
 from src.evaluation.style import COLOURS, DASHES, display, display_all, grid, legend_below, styled
+from src.evaluation.working_point import average_precision_interval
 from src.task import FloatArray, IntArray
 
 MANY = 10
@@ -179,21 +180,23 @@ def roc(
 def precision_recall(
     probabilities: Probabilities, labels: IntArray, weight: FloatArray, class_names: Sequence[str]
 ) -> Figure:
-    """One-vs-rest precision-recall curves with their average precision."""
+    """One-vs-rest precision-recall curves with their average precision and its 95 % bootstrap interval over events."""
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     names = display_all(class_names)
-    figure, (axes,) = grid(1, 1, width=_width(names, 7), height=4.6)
+    figure, (axes,) = grid(1, 1, width=_width(names, 24), height=4.6)
     for colour, c in _coloured(probabilities, labels, weight):
         signal = labels == c
         if not signal.any():
             continue
         area = average_precision_score(signal, probabilities[:, c], sample_weight=weight)
         purity, efficiency, _ = precision_recall_curve(signal, probabilities[:, c], sample_weight=weight)
-        axes.plot(efficiency, purity, color=colour, drawstyle="steps-post", label=f"{names[c]}  {area:.3f}")
+        axes.plot(efficiency, purity, color=colour, drawstyle="steps-post")
+        low, high = average_precision_interval(probabilities[:, c], signal, weight, np.random.default_rng(0))
+        axes.lines[-1].set_label(f"{names[c]}  {area:.3f} ({low:.3f} to {high:.3f})")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     axes.set(xlabel="Efficiency (recall)", ylabel="Purity (precision)")
-    figure.legend(title="Average precision", **LEGEND_RIGHT)
+    figure.legend(title="Average precision (95 %)", **LEGEND_RIGHT)
     _note_selection(axes, len(names))
     return figure
 

@@ -1,4 +1,4 @@
-"""Figures of a study: configurations, history, slices, importance, paired differences, Pareto front."""
+"""Figures of a study: configurations, history, slices, heat map, importance, paired differences, Pareto front."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from src.evaluation.style import COLOURS, grid, styled
@@ -137,6 +138,43 @@ def slices(rows: Sequence[Row], metric: str, dimensions: Sequence[Mapping[str, A
     for panel in axes[::columns]:
         panel.set_ylabel(metric)
     return figure
+
+
+@styled
+def heat_map(rows: Sequence[Row], metric: str, keys: tuple[str, str], maximize: bool) -> Figure:
+    """Mean ± standard deviation over the seeds for every pair of values of two things that varied; the best framed."""
+    across, up = (sorted({row["params"][key] for row in rows}, key=_order) for key in keys)
+    middle, spread = np.full((2, len(up), len(across)), np.nan)
+    for row in rows:
+        cell = up.index(row["params"][keys[1]]), across.index(row["params"][keys[0]])
+        middle[cell], spread[cell] = row["summary"][metric]["mean"], row["summary"][metric]["sd"]
+    figure, (axes,) = grid(1, 1, max(4.2, 1.05 * len(across) + 2.2), max(2.6, 0.72 * len(up) + 1.0))
+    image = axes.imshow(middle, cmap="viridis" if maximize else "viridis_r", origin="lower", aspect="auto")
+    axes.grid(False)
+    low, high = np.nanmin(middle), np.nanmax(middle)
+    best = np.unravel_index(np.nanargmax(middle) if maximize else np.nanargmin(middle), middle.shape)
+    for (i, j), value in np.ndenumerate(middle):
+        bright = (value - low) / (high - low or 1) > 0.6
+        text = (
+            "–" if np.isnan(value) else f"{value:.3f}" + ("" if np.isnan(spread[i, j]) else f"\n± {spread[i, j]:.3f}")
+        )
+        colour = "0.15" if bright == maximize or np.isnan(value) else "white"
+        axes.text(j, i, text, ha="center", va="center", fontsize=9, color=colour)
+    axes.add_patch(Rectangle((best[1] - 0.48, best[0] - 0.46), 0.96, 0.92, fill=False, edgecolor=BAD, linewidth=2.2))
+    axes.set_xticks(range(len(across)), map(str, across))
+    axes.set_yticks(range(len(up)), map(str, up))
+    axes.set_xlabel(keys[0])
+    axes.set_ylabel(keys[1])
+    seeds = {len(row["seeds"]) for row in rows}
+    n = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
+    figure.colorbar(image, ax=axes, label=f"{metric}\n(mean ± sd, {n} seeds)")
+    return figure
+
+
+def _order(value: Any) -> tuple[bool, Any]:
+    """Numbers first."""
+    number = isinstance(value, (int, float))
+    return not number, value if number else str(value)
 
 
 @styled

@@ -47,12 +47,20 @@ def at_recall(score: Score, positive: BoolArray, weight: FloatArray, recall: flo
     total = float(weight[positive].sum())
     if not total > 0:
         return WorkingPoint(np.nan, np.nan, np.nan, total)
+    cut, found, candidates = at_recalls(score, positive, weight[None, :], np.array([recall]))
+    return WorkingPoint(float(cut[0]), float(found[0]), float(candidates[0]), total)
+
+
+def at_recalls(
+    score: Score, positive: BoolArray, weights: FloatArray, recalls: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(cut, weight of positives, weight of all) of the selection `at_recall`, for each row of weights (k, n) at its recall (k,)."""
     ranked = _Ranked(score, positive)
-    found, selected = ranked.cumulated(weight[None, :])
-    place = int(
-        np.argmax(found[0] >= recall * total * (1 - 1e-12))
-    )  # a sum of weights may miss the total by a rounding
-    return WorkingPoint(float(ranked.cuts[place]), float(found[0, place]), float(selected[0, place]), total)
+    found, selected = ranked.cumulated(weights)
+    asked = recalls * found[:, -1] * (1 - 1e-12)  # a sum of weights may miss the total by a rounding
+    place = np.argmax(found >= asked[:, None], axis=1)
+    row = np.arange(len(weights))
+    return ranked.cuts[place].astype(np.float64), found[row, place], selected[row, place]
 
 
 def average_precisions(score: Score, positive: BoolArray, weights: FloatArray) -> FloatArray:

@@ -17,8 +17,8 @@ from src.evaluation import embedding
 from src.evaluation import label_noise_figures as draw
 from src.evaluation.statistics import summary
 from src.reproduce.label_noise_tables import CLASSES, NOISE, Accuracies, Method, entries, order, studys
-from src.reproduce.sweeps import Configuration
-from src.task import Split, Splits
+from src.reproduce.sweeps import Configuration, splits_of
+from src.task import Split
 from src.transition_matrix import TransitionMatrix
 
 if TYPE_CHECKING:
@@ -80,14 +80,14 @@ def estimates(found: Iterable[Configuration]) -> Named:
 
 def samples(run: Path, name: str) -> Named:
     """The first training pictures of a run with the labels it learned from."""
-    splits = _splits(run)
+    splits = splits_of(run)
     part = splits.train.select(np.arange(min(draw.SHOWN, len(splits.train))))
     yield f"samples-{name}", draw.samples(_inputs(part), part.labels, splits.class_names, part.clean, splits.views)
 
 
 def embeddings(run: Path, name: str) -> Named:
     """The clean test set of a run in two dimensions; UMAP only where it is installed."""
-    splits = _splits(run)
+    splits = splits_of(run)
     methods: dict[Literal["tsne", "umap"], str] = {"tsne": "t-SNE", "umap": "UMAP"}
     for method, title in methods.items():
         try:
@@ -97,17 +97,6 @@ def embeddings(run: Path, name: str) -> Named:
             continue
         figure = draw.embedding(points, splits.test.clean, splits.class_names, f"{title} of the clean test set")
         yield f"{method}-{name}", figure
-
-
-def _splits(run: Path) -> Splits:
-    from omegaconf import OmegaConf
-
-    from src.config import check
-    from src.experiment import prepare, read
-
-    config: Any = OmegaConf.load(run / "config.yaml")
-    experiment = check(config)
-    return prepare(experiment, read(experiment)).splits
 
 
 def _inputs(part: Split) -> npt.NDArray[np.float32]:

@@ -15,7 +15,7 @@ import yaml
 from src import report, runs
 from src.errors import UserError
 from src.studies.overview import find_study
-from src.task import FloatArray
+from src.task import FloatArray, Splits
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 
@@ -109,3 +109,15 @@ def configurations(folder: Path, fixed: Mapping[str, str] = {}) -> list[Configur
         for row in findings.rows
         if row["values"]
     ]
+
+
+def splits_of(run: Path) -> Splits:
+    """The data of a run, as it saw them."""
+    from omegaconf import OmegaConf
+
+    from src.config import check
+    from src.experiment import prepare, read
+
+    config: Any = OmegaConf.load(run / "config.yaml")
+    experiment = check(config)
+    return prepare(experiment, read(experiment)).splits

@@ -57,6 +57,23 @@ def test_best_cut_metrics(make):
     assert found["natural.accuracy"] == pytest.approx(at_prior["accuracy"])
     for name in NAMES:
         assert found[f"natural.precision.{name}"] == pytest.approx(at_prior[f"precision.{name}"])
+        assert found[f"natural.average_precision.{name}"] == pytest.approx(at_prior[f"average_precision.{name}"])
+
+
+def test_precision_and_candidates_at_a_recall(make):
+    """By brute force over all cuts at an event's score."""
+    s = make(200)
+    found = cut_metrics(s.probabilities, s.clean, s.weight, NAMES, PRIOR, recall=0.8)
+    natural = natural_weight(s.clean, s.weight, PRIOR)
+    for prefix, w in (("", s.weight), ("natural.", natural)):
+        for c, name in enumerate(NAMES):
+            cuts = sorted({float(p) for p in s.probabilities[:, c]}, reverse=True)
+            points = ((cut, brute_force(s.probabilities, s.clean, w, c, cut)) for cut in cuts)
+            cut, (purity, _) = next((cut, point) for cut, point in points if point[1] >= 0.8)
+            assert found[f"{prefix}precision_at_recall.{name}"] == pytest.approx(purity)
+            candidates = w[s.probabilities[:, c] >= np.float32(cut)].sum()
+            assert found[f"{prefix}candidates_at_recall.{name}"] == pytest.approx(candidates)
+    assert not any("at_recall" in name for name in cut_metrics(s.probabilities, s.clean, s.weight, NAMES, PRIOR))
 
 
 def test_natural_accuracy_is_recall_averaged_over_the_prior(make):

@@ -218,3 +218,18 @@ def test_what_violates_a_constraint_is_never_the_best():
     assert [to_hex(line.get_color()) == study_figures.BEST for line in at(axes, "o")] == [False, True, False]
     (axes,) = study_figures.pareto(rows, rows[1:], [METRIC, METRIC]).axes
     assert "violates a constraint" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+# --- heat map ---
+
+
+@pytest.mark.parametrize(("maximize", "place"), [(True, (1, 0)), (False, (0, 1))])
+def test_a_heat_map_writes_mean_and_spread_and_frames_the_best(maximize, place):
+    values = {(2, 6): [0.5, 0.7], (2, 12): [0.1, 0.3], (4, 6): [0.8, 0.9]}
+    rows = [row(i, given, n=n, m=m) for i, ((n, m), given) in enumerate(values.items())]
+    axes = study_figures.heat_map(rows, METRIC, ("m", "n"), maximize).axes[0]
+    texts = {(round(t.get_position()[1]), round(t.get_position()[0])): t.get_text() for t in axes.texts}
+    assert texts == {(0, 0): "0.600\n± 0.141", (0, 1): "0.200\n± 0.141", (1, 0): "0.850\n± 0.071", (1, 1): "–"}
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["6", "12"]
+    (frame,) = axes.patches
+    assert (round(frame.get_y() + 0.46), round(frame.get_x() + 0.48)) == place

@@ -1,0 +1,65 @@
+"""The alpha-decay study's figures, from its runs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from src import runs
+from src.evaluation import detection_figures as draw
+from src.evaluation import study_figures
+from src.evaluation.detection_figures import Selection
+from src.evaluation.working_point import at_recall
+from src.reproduce.emulsion_findings import ALPHA, OBJECTIVE, Findings
+from src.reproduce.emulsion_tables import M, N
+from src.simulators.emulsion_objects import FIELD
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EACH = 8
+"""Pictures of a kind."""
+
+
+def crops(found: Findings) -> Figure:
+    """Figure 1: test crops of every kind, where the data name kinds, else of both classes."""
+    test = found.splits.test
+    kinds = test.keys.get("kind", np.array(found.splits.class_names)[test.clean])
+    order = sorted(set(kinds.tolist()), key=lambda kind: (test.clean[kinds == kind][0] != ALPHA, kind))
+    shown = {kind: torch.from_numpy(test.rows[kinds == kind][:EACH]) for kind in order}
+    pictures = {kind: test.inputs.fetch(rows, torch.device("cpu")).numpy() for kind, rows in shown.items()}
+    return draw.crops({kind: (255 * x).round().astype(np.uint8) for kind, x in pictures.items()}, FIELD)
+
+
+def losses(found: Findings) -> Figure:
+    """Figure 2: the chosen pair's trainings."""
+    train, val = (list(found.chosen.curve(name).values()) for name in ("train/total", "val/loss"))
+    best = [int(runs.read_json(run / "metrics.json")["selected_epoch"]) for run in found.chosen.runs.values()]
+    return draw.losses(train, val, best)
+
+
+def heat_map(found: Findings) -> Figure:
+    """Figure 3: average precision on validation by N and M."""
+    done = [row for row in found.grid.rows if row["values"]]
+    return study_figures.heat_map(done, OBJECTIVE, (M, N), maximize=True)
+
+
+def outputs(found: Findings) -> Figure:
+    """Figure 4: outputs of the first model for the test's crops."""
+    score = found.scores[0]
+    point = at_recall(score, found.truth, np.ones(len(score)), found.improvement.selection.recall)
+    rest = found.splits.class_names[1 - ALPHA]
+    return draw.outputs(score, found.truth, found.splits.class_names[ALPHA], rest, point.cut)
+
+
+def precision_recall(found: Findings) -> Figure:
+    """Figure 5: the models, trees on measured tracks, and the former method with its errors."""
+    former = found.improvement.selection
+    relative = 1 / math.sqrt(former.found)
+    errors = former.recall * relative, former.precision * relative
+    selection = Selection("cuts on tracks", former.recall, former.precision, errors)
+    models = {f"network, seed {seed}": score for seed, score in zip(found.chosen.runs, found.scores, strict=True)}
+    return draw.precision_recall(models, found.truth, [selection], {"trees on tracks": found.trees_score})

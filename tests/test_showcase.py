@@ -1,0 +1,106 @@
+"""A chosen run is given what it was made without: its test split, figures, and both as if they had been made at once."""
+
+import numpy as np
+import pytest
+import torch
+
+from src import experiment, explain, runs
+from src.evaluation.predictions import load
+from src.models.lenet import LeNet
+from src.showcase import showcase
+from src.strategies.base import Predictor
+from src.strategies.erm import ERM
+from src.task import Task
+from src.tracking import Tracking
+from tests.test_training import only_run
+
+RUN = ["dataset=digits", "dataset.imbalance_ratio=5", "model=lenet", "model.channels=[4,8]", "imbalance_strategy=oversample",
+       "recall=0.8", "trainer.epochs=2"]  # fmt: skip
+OFF = Tracking(enabled=False, uri=None, experiment="-")
+
+
+def is_sealed(name):
+    return name.startswith("test")
+
+
+def test_the_test_split_of_a_run_is_read_after_the_choice_and_says_the_same(train, tmp_path, monkeypatch):
+    read = []
+    predict = experiment.predict
+    monkeypatch.setattr(
+        experiment, "predict", lambda predictor, split, device: read.append(split) or predict(predictor, split, device)
+    )
+    train(*RUN, "figures=false", f"runs_root={tmp_path / 'always'}")
+    train(*RUN, "figures=false", "test=chosen", f"runs_root={tmp_path / 'chosen'}")
+    at_once, later = (only_run(tmp_path / name) for name in ("always", "chosen"))
+    assert len(read) == 3  # validation twice, test once
+    assert set(load(later / "predictions.npz")) == {"val"}
+    before = runs.read_json(later / "metrics.json")
+    assert not any(map(is_sealed, before))
+    showcase(later, OFF)
+    whole, now = (runs.read_json(folder / "metrics.json") for folder in (at_once, later))
+    assert now == pytest.approx(whole, nan_ok=True)
+    assert {"test/precision_at_recall.8", "test_natural/accuracy"} <= set(now)
+    for name in ("probabilities", "rows", "clean"):
+        ours, theirs = (getattr(load(folder / "predictions.npz")["test"], name) for folder in (later, at_once))
+        assert np.array_equal(ours, theirs)
+    drawn = {path.stem for path in (later / "figures").glob("*.png")}
+    assert {"saliency", "precision_recall", "history"} <= drawn
+    (later / "figures" / "saliency.png").unlink()
+    showcase(later, OFF)  # it has been shown
+    assert not (later / "figures" / "saliency.png").exists()
+
+
+def test_figures_of_a_run_that_left_the_test_alone_are_of_validation(train, tmp_path):
+    train(*RUN, "test=chosen")
+    folder = only_run(tmp_path / "runs_root")
+    assert (folder / "figures" / "confusion.png").exists()
+    assert (folder / "figures" / "saliency.png").exists()
+
+
+def predictor(strategy=None):
+    torch.manual_seed(0)
+    task = Task(("a", "b"), ("all",), "image", (1, 16, 16))
+    model = LeNet(channels=[4, 8])
+    model.setup(task)
+    strategy = strategy or ERM()
+    strategy.setup(task, model, lambda log_probs, y: log_probs[:, 0])
+    return Predictor(model, strategy)
+
+
+def split(make_split, n=30, rare=4):
+    return make_split(torch.rand(n, 1, 16, 16).numpy(), (np.arange(n) < rare).astype(np.int64))
+
+
+@pytest.fixture
+def make_split():
+    from src.datasets.inputs import ArrayInputs
+    from src.task import Split
+
+    def made(x, y):
+        n = len(y)
+        return Split(ArrayInputs(x), np.arange(n), y, y, np.zeros(n, np.int64), np.ones(n), np.ones(n, dtype=bool))
+
+    return made
+
+
+def test_the_rarest_class_is_explained_candidates_false_alarms_and_misses(make_split):
+    trained, part = predictor(), split(make_split)
+    said = experiment.predict(trained, part, torch.device("cpu"))
+    figure = explain.saliency(trained, part, said, ("a", "b"), 1, torch.device("cpu"))
+    assert figure is not None
+    labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+    assert labels == ["Top\ncandidates", "Worst\nfalse\nalarms", "Worst\nmisses"]
+    assert "p(b)" in figure.get_supxlabel()
+    shown = [axes for axes in figure.axes if axes.images]
+    assert len(shown) == 2 * (8 + 8 + 4)  # of four alphas there are four misses at most
+
+
+def test_where_scores_are_not_the_networks_or_one_class_is_there_nothing_is_explained(make_split):
+    class Other(ERM):
+        def scores(self, model, x):
+            return torch.full((len(x), 2), 0.5)
+
+    one_class = split(make_split, rare=0)
+    for trained, part in ((predictor(Other()), split(make_split)), (predictor(), one_class)):
+        said = experiment.predict(trained, part, torch.device("cpu"))
+        assert explain.saliency(trained, part, said, ("a", "b"), 1, torch.device("cpu")) is None
