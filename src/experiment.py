@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,6 +31,9 @@ from src.seeding import numpy_stream, seed_torch
 from src.strategies.base import Predictor, Strategy
 from src.task import Split, Splits, Task, class_counts
 from src.training import OnEpoch, Trainer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 log = logging.getLogger("src")
 
@@ -258,7 +261,8 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     if settings.figures:
         plots.draw(run.folder)
         last = "test" if "test" in found else "val"
-        draw_saliency(run.folder, predictor, read_now[last], found[last], experiment, task)
+        if figure := saliency(experiment, task, predictor, read_now[last], found[last]):
+            plots.write(run.folder / "figures" / "saliency.png", figure)
         tracking.log_model(run.folder, predictor, val, experiment.tracking)
     return scores[settings.score]
 
@@ -273,14 +277,12 @@ def _described(experiment: Experiment, task: Task, judged: Judge) -> dict[str, A
     }  # fmt: skip
 
 
-def draw_saliency(
-    folder: Path, predictor: Predictor, split: Split, said: Predictions, experiment: Experiment, task: Task
-) -> None:
-    """figures/saliency.png, where there is something to show."""
+def saliency(
+    experiment: Experiment, task: Task, predictor: Predictor, split: Split, said: Predictions
+) -> Figure | None:
+    """Where the model looked in the split's pictures; None where there is nothing to show."""
     names = task.domain_names if experiment.strategy.predicts == "domain" else task.class_names
-    figure = explain.saliency(predictor, split, said, names, task.views, experiment.trainer.device)
-    if figure is not None:
-        plots.write(folder / "figures" / "saliency.png", figure)
+    return explain.saliency(predictor, split, said, names, task.views, experiment.trainer.device)
 
 
 def predict(predictor: Predictor, split: Split, device: torch.device) -> Predictions:

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from omegaconf import OmegaConf
 
 from src import runs, tracking
-from src.config import check
+from src.config import Experiment, check
 from src.evaluation import plots, predictions
-from src.experiment import draw_saliency, predict, prepare, read, seen_by
+from src.experiment import Prepared, predict, prepare, read, saliency, seen_by
 from src.judging import judge
 from src.strategies.base import Predictor
+from src.task import Task
 from src.training import load_weights
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def showcase(folder: Path, mirror: tracking.Tracking) -> None:
-    """Add to a finished run what it was made without: the test split's predictions and metrics, figures, the model in MLflow."""
-    if (folder / "SHOWN").exists():
-        return
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run, loaded again."""
+
+    experiment: Experiment
+    prepared: Prepared
+    task: Task
+    predictor: Predictor
+
+
+def trained(folder: Path) -> Trained:
+    """The data of a run as it saw them, and its predictor, on the best device there is."""
     config: Any = OmegaConf.load(folder / "config.yaml")
     config.trainer.device = "auto"  # the training's may be on another machine
     experiment = check(config)
@@ -36,17 +48,34 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     load_weights(folder / experiment.trainer.weights, experiment.model, strategy, device)
     for module in (experiment.model, strategy):  # as in training, so that the bits agree
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    predictor = Predictor(experiment.model, strategy)
+    return Trained(experiment, prepared, task, Predictor(experiment.model, strategy))
+
+
+def showcase(folder: Path, mirror: tracking.Tracking) -> None:
+    """Add to a finished run what it was made without: the test split's predictions and metrics, figures, the model in MLflow."""
+    if (folder / "SHOWN").exists():
+        return
+    one = trained(folder)
+    splits, predicts = one.prepared.splits, one.experiment.strategy.predicts
     said = predictions.load(folder / "predictions.npz")
-    test = seen_by(strategy.predicts, prepared.splits.test)
+    test = seen_by(predicts, splits.test)
     if "test" not in said:
-        said["test"] = predict(predictor, test, device)
-        judged = judge(experiment, task, prepared.splits).test_scores(said["test"])
+        said["test"] = predict(one.predictor, test, one.experiment.trainer.device)
+        judged = judge(one.experiment, one.task, splits).test_scores(said["test"])
         predictions.save(folder / "predictions.npz", **said)
         measured = runs.read_json(folder / "metrics.json") | judged
         runs.write_text(folder / "metrics.json", json.dumps(measured, indent=1) + "\n")
     plots.draw(folder)
-    draw_saliency(folder, predictor, test, said["test"], experiment, task)
+    if figure := saliency(one.experiment, one.task, one.predictor, test, said["test"]):
+        plots.write(folder / "figures" / "saliency.png", figure)
     tracking.add_results(folder, mirror)
-    tracking.log_model(folder, predictor, seen_by(strategy.predicts, prepared.splits.val), mirror)
+    tracking.log_model(folder, one.predictor, seen_by(predicts, splits.val), mirror)
     (folder / "SHOWN").touch()
+
+
+def saliency_of(folder: Path) -> Figure | None:
+    """Where a finished run's model looked, in the pictures of its test split; None where there is nothing to show."""
+    one = trained(folder)
+    test = seen_by(one.experiment.strategy.predicts, one.prepared.splits.test)
+    said = predictions.load(folder / "predictions.npz")["test"]
+    return saliency(one.experiment, one.task, one.predictor, test, said)

@@ -25,6 +25,7 @@ from src.reproduce import emulsion_tables as tables
 from src.reproduce.emulsion_findings import Findings, find
 from src.reproduce.page import Section, main, write_page
 from src.reproduce.sweeps import SWEEPS, Places, sweep
+from src.showcase import saliency_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,10 +72,16 @@ LEVELS = {
 }  # fmt: skip
 
 
+def changes(level: Level) -> dict[str, tuple[str, ...]]:
+    """Sweep → what the level changes in it, in the order in which they run."""
+    networks = *level.data, *level.training
+    return {TRACKS: level.data, GRID: networks, SEARCH: (*networks, *level.search)}
+
+
 def run(places: Places, level: Level) -> Path:
     """Everything that the level asks for; returns the page."""
-    for name, changes in ((TRACKS, ()), (GRID, level.training), (SEARCH, (*level.training, *level.search))):
-        sweep(SWEEPS, name, *places.overrides(), *level.data, *changes)
+    for name, changed in changes(level).items():
+        sweep(SWEEPS, name, *places.overrides(), *changed)
     found = find(places.study(GRID), places.study(SEARCH), places.study(TRACKS))
     out = Path(places.studies_root) / PAGE
     return write_page(
@@ -118,6 +125,8 @@ def drawn(found: Findings) -> Iterator[tuple[str, Figure]]:
     yield "figure3_grid", figures.heat_map(found)
     yield "figure4_outputs", figures.outputs(found)
     yield "figure5_precision_recall", figures.precision_recall(found)
+    if looked := saliency_of(next(iter(found.chosen.runs.values()))):
+        yield "saliency", looked
 
 
 if __name__ == "__main__":
