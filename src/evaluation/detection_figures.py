@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from src.evaluation.style import COLOURS, DASHES, display, grid, styled
+from src.evaluation.style import COLOURS, DASHES, display, grid, legend_below, styled
 from src.task import BoolArray, FloatArray
 
 TRAIN, VALID = COLOURS[0], COLOURS[8]
@@ -60,8 +60,9 @@ def outputs(log_odds: npt.NDArray[np.floating[Any]], positive: BoolArray, rare: 
         )  # fmt: skip
     axes.axvline(0, color="0.4", linewidth=1, linestyle=":", label="0, as balanced")
     axes.axvline(cut, color="0.15", linewidth=1.2, linestyle="--", label=f"cut at the asked recall, {cut:.2f}")
-    axes.set(yscale="log", ylim=(0.6, None), xlabel="Output (log-odds)", ylabel=f"Events per {bins[1] - bins[0]:.2f}")
-    axes.legend()
+    axes.set(yscale="log", ylim=(0.6, None), ylabel=f"Events per {bins[1] - bins[0]:.2f}")
+    axes.set_xlabel(f"Output (log-odds of {display(rare)})")
+    legend_below(figure, axes, ncols=2)
     return figure
 
 

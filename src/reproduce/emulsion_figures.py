@@ -12,9 +12,7 @@ from src import runs
 from src.evaluation import detection_figures as draw
 from src.evaluation import study_figures
 from src.evaluation.detection_figures import Selection
-from src.evaluation.working_point import at_recall
-from src.reproduce.emulsion_findings import ALPHA, OBJECTIVE, Findings
-from src.reproduce.emulsion_tables import M, N
+from src.reproduce.emulsion_findings import ALPHA, OBJECTIVE, Findings, M, N, pairs
 from src.simulators.emulsion_objects import FIELD
 
 if TYPE_CHECKING:
@@ -43,23 +41,21 @@ def losses(found: Findings) -> Figure:
 
 def heat_map(found: Findings) -> Figure:
     """Figure 3: average precision on validation by N and M."""
-    done = [row for row in found.grid.rows if row["values"]]
-    return study_figures.heat_map(done, OBJECTIVE, (M, N), maximize=True)
+    return study_figures.heat_map(pairs(found.grid), OBJECTIVE, (M, N), maximize=True)
 
 
 def outputs(found: Findings) -> Figure:
     """Figure 4: outputs of the first model for the test's crops."""
-    score = found.scores[0]
-    point = at_recall(score, found.truth, np.ones(len(score)), found.improvement.selection.recall)
     rest = found.splits.class_names[1 - ALPHA]
-    return draw.outputs(score, found.truth, found.splits.class_names[ALPHA], rest, point.cut)
+    return draw.outputs(found.scores[0], found.truth, found.splits.class_names[ALPHA], rest, found.points[0].cut)
 
 
 def precision_recall(found: Findings) -> Figure:
     """Figure 5: the models, trees on measured tracks, and the former method with its errors."""
-    former = found.improvement.selection
-    relative = 1 / math.sqrt(former.found)
-    errors = former.recall * relative, former.precision * relative
-    selection = Selection("cuts on tracks", former.recall, former.precision, errors)
-    models = {f"network, seed {seed}": score for seed, score in zip(found.chosen.runs, found.scores, strict=True)}
-    return draw.precision_recall(models, found.truth, [selection], {"trees on tracks": found.trees_score})
+    models = {f"network, seed {seed}": score for seed, score in zip(found.models, found.scores, strict=True)}
+    if found.former is None or found.improvement is None:
+        return draw.precision_recall(models, found.truth, [])
+    point = found.improvement.selection
+    errors = point.recall / math.sqrt(point.found), point.precision / math.sqrt(point.found)
+    selection = Selection("cuts on tracks", point.recall, point.precision, errors)
+    return draw.precision_recall(models, found.truth, [selection], {"trees on tracks": found.former.trees})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +15,26 @@ from src.errors import UserError
 from src.evaluation import predictions
 from src.evaluation.improvement import Improvement, improvement
 from src.evaluation.predictions import Predictions
+from src.evaluation.working_point import WorkingPoint, at_recall
 from src.reproduce.sweeps import Configuration, configurations, splits_of
 from src.task import BoolArray, FloatArray, Split, Splits
 
 ALPHA = 1
+N, M = "augmentation.n", "augmentation.m"
 GREY_LEVELS = 16
 OBJECTIVE = "val/average_precision.alpha"
+
+
+@dataclass(frozen=True)
+class Former:
+    """What measured tracks alone say of the test crops."""
+
+    kept: BoolArray
+    """Which ones the former method selects."""
+    trees: FloatArray
+    """Scores of the trees that are better on validation."""
+    kind: str
+    """Of those trees."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +45,11 @@ class Findings:
     search: report.Findings
     chosen: Configuration
     """The grid's best pair of N and M."""
-    cuts: Configuration
-    trees: Configuration
-    """The better ones on validation."""
+    models: dict[str, Predictions]
+    """Seed → what that model says of the test split."""
     splits: Splits
-
-    @cached_property
-    def models(self) -> dict[str, Predictions]:
-        """Seed → what that model says of the test split."""
-        return {seed: predictions.load(run / "predictions.npz")["test"] for seed, run in self.chosen.runs.items()}
+    former: Former | None
+    """None where no tracks were measured."""
 
     @cached_property
     def truth(self) -> BoolArray:
@@ -49,21 +60,26 @@ class Findings:
         return [_alpha(said) for said in self.models.values()]
 
     @cached_property
-    def kept(self) -> BoolArray:
-        """Which test crops the former method selects."""
-        return self._tracks(self.cuts) > 0  # above a probability of one half
+    def improvement(self) -> Improvement | None:
+        """Over the former method."""
+        return None if self.former is None else self._over(self.former, self.scores)
 
     @cached_property
-    def trees_score(self) -> FloatArray:
-        return self._tracks(self.trees)
+    def trees_improvement(self) -> Improvement | None:
+        return None if self.former is None else self._over(self.former, [self.former.trees])
+
+    def _over(self, former: Former, scores: list[FloatArray]) -> Improvement:
+        return improvement(former.kept, scores, self.truth, np.random.default_rng(0))
 
     @cached_property
-    def improvement(self) -> Improvement:
-        return improvement(self.kept, self.scores, self.truth, np.random.default_rng(0))
+    def recall(self) -> float:
+        """The former method's, or the one that the data's users have agreed on."""
+        return self.improvement.selection.recall if self.improvement else self.splits.working_recall or 0.5
 
     @cached_property
-    def trees_improvement(self) -> Improvement:
-        return improvement(self.kept, [self.trees_score], self.truth, np.random.default_rng(0))
+    def points(self) -> list[WorkingPoint]:
+        """Each model at that recall."""
+        return [at_recall(score, self.truth, np.ones(len(score)), self.recall) for score in self.scores]
 
     @cached_property
     def brightness_score(self) -> FloatArray:
@@ -78,24 +94,48 @@ class Findings:
         score: FloatArray = model.decision_function(_histograms(test))
         return score
 
-    def _tracks(self, one: Configuration) -> FloatArray:
-        """Scores by a method on tracks. Raises UserError if they are not of the same crops."""
-        said = predictions.load(next(iter(one.runs.values())) / "predictions.npz")["test"]
-        if not np.array_equal(said.rows, _first(self.models).rows):
-            raise UserError(
-                f"{one.folder}: its test crops are not those of {self.chosen.folder}; run both on the same data"
-            )
-        return _alpha(said)
 
-
-def find(grid: Path, search: Path, tracks: Path) -> Findings:
-    """Read three finished studies. Raises UserError if a chosen model has not read the test split."""
-    of_grid = report.read(grid)
+def find(grid: Path, search: Path, tracks: Path | None) -> Findings:
+    """Read finished studies. Raises UserError if a chosen model has not read the test split, or the tracks are of other crops."""
     best = max(configurations(grid), key=lambda one: one.value)
-    on_tracks = sorted(configurations(tracks), key=lambda one: -one.value)
-    cuts = next(one for one in on_tracks if one.choices["strategy"] == "cuts")
-    trees = next(one for one in on_tracks if one.choices["strategy"] != "cuts")
-    return Findings(of_grid, report.read(search), best, cuts, trees, splits_of(next(iter(best.runs.values()))))
+    models = {seed: _test(run) for seed, run in best.runs.items()}
+    former = None if tracks is None else _former(tracks, _first(models))
+    splits = splits_of(next(iter(best.runs.values())))
+    return Findings(report.read(grid), report.read(search), best, models, splits, former)
+
+
+def _former(tracks: Path, models: Predictions) -> Former:
+    best_first = sorted(configurations(tracks), key=lambda one: -one.value)
+    cuts, trees = (
+        next(one for one in best_first if (one.choices["strategy"] == "cuts") == is_cuts) for is_cuts in (True, False)
+    )
+    said = []
+    for one in (cuts, trees):
+        said.append(_test(next(iter(one.runs.values()))))
+        if not np.array_equal(said[-1].rows, models.rows):
+            raise UserError(f"{one.folder}: its test crops are not the networks'; run both on the same data")
+    return Former(_alpha(said[0]) > 0, _alpha(said[1]), trees.choices.get("strategy.kind", "").replace("_", " "))
+
+
+def _test(run: Path) -> Predictions:
+    said = predictions.load(run / "predictions.npz")
+    if "test" not in said:
+        raise UserError(f"{run}: its test split has not been read; the sweep's command goes on with it")
+    return said["test"]
+
+
+def pairs(found: report.Findings) -> list[dict[str, Any]]:
+    """A study's configurations that have a value, best first, each with its N and M among its `params`, varied or not."""
+    from omegaconf import OmegaConf
+
+    root = Path(found.overview.manifest["runs_root"])
+    done = []
+    for row in found.rows:
+        if row["values"]:
+            fixed = OmegaConf.load(root / next(iter(row["seeds"].values()))["run"] / "config.yaml")
+            params = {key: row["params"].get(key, OmegaConf.select(fixed, key)) for key in (N, M)}
+            done.append({**row, "params": params})
+    return done
 
 
 def _first(models: dict[str, Predictions]) -> Predictions:

@@ -11,11 +11,10 @@ from src import report, runs
 from src.evaluation.improvement import Improvement
 from src.evaluation.statistics import summary
 from src.evaluation.working_point import WorkingPoint, average_precision_interval, average_precisions
-from src.reproduce.emulsion_findings import ALPHA, OBJECTIVE, Findings
+from src.reproduce.emulsion_findings import ALPHA, OBJECTIVE, Findings, M, N, pairs
 from src.reproduce.tables import Row, spread
 from src.task import FloatArray, Splits
 
-N, M = "augmentation.n", "augmentation.m"
 STUDY_COUNTS = {"training": (906, 14979), "validation": (214, 3814), "test": (255, 46693)}
 STUDY_BEST = (2, 24)
 STUDY_FACTOR, STUDY_ERROR = 6.8, 0.6
@@ -46,7 +45,7 @@ def _percent(alphas: int, others: int) -> str:
 
 def grid(found: report.Findings) -> list[Row]:
     """Average precision on validation by N and M."""
-    done = {(row["params"][N], row["params"][M]): row for row in found.rows if row["values"]}
+    done = {(row["params"][N], row["params"][M]): row for row in pairs(found)}
     ms = sorted({m for _, m in done})
     return [
         {"N": str(n)} | {f"M = {m}": spread(found.metrics[done[n, m]["number"]][OBJECTIVE].values()) if (n, m) in done else "" for m in ms}
@@ -58,7 +57,7 @@ def searches(studies: Mapping[str, report.Findings]) -> list[Row]:
     """The best pair of each, and how many trainings it took."""
     rows = []
     for name, found in studies.items():
-        best = found.rows[0]
+        best = pairs(found)[0]
         trainings, epochs = found.spent
         manifest = found.overview.manifest
         rows.append({
@@ -83,20 +82,14 @@ def searches(studies: Mapping[str, report.Findings]) -> list[Row]:
 
 def table_2(found: Findings) -> list[Row]:
     """Candidates at the former method's recall: its own √N errors, the networks' spread."""
-    one = found.improvement
-    former = {
-        "method": "measured tracks, rectangular cuts", **_with_root_n(one.selection), "study: precision": "0.081 ± 0.006",
-        "recall ": "0.788 ± 0.056", "candidates ": "2489",
-    }  # fmt: skip
-    kind = found.trees.choices.get("strategy.kind", "").replace("_", " ")
-    trees = found.trees_improvement.models
-    network = {"study: precision": "0.547 ± 0.025", "recall ": "0.788", "candidates ": "366 ± 18"}
-    nothing = dict.fromkeys(network, "")
-    return [
-        former,
-        {"method": f"measured tracks, trees ({kind})", **_mean(trees), **nothing},
-        {"method": f"pictures, network (mean of {len(one.models)})", **_mean(one.models), **network},
-    ]
+    printed = {"study: precision": "0.547 ± 0.025", "recall ": "0.788", "candidates ": "366 ± 18"}
+    network = {"method": f"pictures, network (mean of {len(found.points)})", **_mean(found.points), **printed}
+    if found.former is None or not (one := found.improvement) or not (trees := found.trees_improvement):
+        return [network]
+    printed = {"study: precision": "0.081 ± 0.006", "recall ": "0.788 ± 0.056", "candidates ": "2489"}
+    former = {"method": "measured tracks, rectangular cuts", **_with_root_n(one.selection), **printed}
+    name = f"measured tracks, trees ({found.former.kind})"
+    return [former, {"method": name, **_mean(trees.models), **dict.fromkeys(printed, "")}, network]
 
 
 def _with_root_n(point: WorkingPoint) -> Row:
@@ -121,8 +114,10 @@ def _plus_minus(values: list[float], digits: int) -> str:
     return f"{found['mean']:.{digits}f}{error}"
 
 
-def factor(one: Improvement) -> list[Row]:
-    """Precision over the former method's, and the load of looking at candidates relative to its."""
+def factor(one: Improvement | None) -> list[Row]:
+    """Precision over the former method's, and the load of looking at candidates relative to its; nothing without such a method."""
+    if one is None:
+        return []
     return [
         {"": "precision of the network / of the cuts (± √N and spread of models)", "here": f"{one.factor:.2f} ± {one.error:.2f}",
          "95 % bootstrap": _to(one.low, one.high), "study": f"{STUDY_FACTOR} ± {STUDY_ERROR}"},
@@ -145,7 +140,7 @@ def average_precision(found: Findings) -> list[Row]:
         ("network, validation", spread(chosen.metric(OBJECTIVE).values()), "0.980 (0.002)"),
         ("network, validation weighted to the deployment's mix", spread(chosen.metric(f"val/{natural}").values()), ""),
         ("network, test", spread(chosen.metric("test/average_precision.alpha").values()), "0.743 (0.007); abstract 0.740 (0.009)"),
-        ("trees on measured tracks, test", _with_interval(found.trees_score, truth), ""),
+        *([("trees on measured tracks, test", _with_interval(found.former.trees, truth), "")] if found.former else []),
         ("logistic regression on the histogram of grey levels, test", _with_interval(found.brightness_score, truth), ""),
         ("chance, test", f"{truth.mean():.4f}", "0.0054"),
     ]  # fmt: skip
@@ -161,9 +156,7 @@ def _with_interval(score: FloatArray, truth: np.ndarray) -> str:
 def models(found: Findings) -> list[Row]:
     """Each model: the epoch it is from, its average precision with the 95 % bootstrap interval over crops, its candidates."""
     rows = []
-    for (seed, run), score, point in zip(
-        found.chosen.runs.items(), found.scores, found.improvement.models, strict=True
-    ):
+    for (seed, run), score, point in zip(found.chosen.runs.items(), found.scores, found.points, strict=True):
         metrics = runs.read_json(run / "metrics.json")
         rows.append({
             "seed": seed, "epoch": str(metrics["selected_epoch"]), "validation": f"{metrics[OBJECTIVE]:.3f}",
@@ -191,21 +184,23 @@ def calibration(found: Findings) -> list[Row]:
 
 def claims(found: Findings) -> list[Row]:
     """What the study says, and what is found here."""
-    one = found.improvement
-    best = found.grid.rows[0]["params"]
+    best = pairs(found.grid)[0]["params"]
     pair = (best[N], best[M])
     ap = {
         name: summary(list(found.chosen.metric(name).values())) for name in (OBJECTIVE, "test/average_precision.alpha")
     }
     lines = [
-        ("the network's candidates are purer than the former method's at its recall", f"factor {one.factor:.2f}, {_to(one.low, one.high)}",
-         _verdict(one.low > 1, one.high < 1)),
-        (f"by a factor of {STUDY_FACTOR} ± {STUDY_ERROR}", f"factor {one.factor:.2f}, {_to(one.low, one.high)}",
-         "compatible" if one.low <= STUDY_FACTOR <= one.high else "another factor"),
         (f"the best pair is {STUDY_BEST}", f"best of this grid: {pair}", "same pair" if pair == STUDY_BEST else "another pair"),
         ("average precision is lower on the test's sheet (fewer alphas, another sheet)",
          " against ".join(f"{ap[name]['mean']:.3f}" for name in reversed(ap)), _verdict(_below(ap), False)),
     ]  # fmt: skip
+    if one := found.improvement:
+        measured = f"factor {one.factor:.2f}, {_to(one.low, one.high)}"
+        lines += [
+            ("the network's candidates are purer than the former method's at its recall", measured, _verdict(one.low > 1, one.high < 1)),
+            (f"by a factor of {STUDY_FACTOR} ± {STUDY_ERROR}", measured,
+             "compatible" if one.low <= STUDY_FACTOR <= one.high else "another factor"),
+        ]  # fmt: skip
     return [{"the study": study, "here": here, "verdict": verdict} for study, here, verdict in lines]
 
 
