@@ -13,8 +13,8 @@
 #
 # A scanning system finds everything that looks like a vertex; one in 184 of it is an alpha decay. How many pictures must a
 # person look at to find four fifths of the decays: with cuts on reconstructed tracks, and with a network? Here on simulated
-# crops of 32 pixels (some minutes on two cores): an illustration. `make reproduce-emulsion` is the whole study; with real
-# crops in `data/emulsion` both run on those.
+# crops of 32 pixels (some minutes on two cores): an illustration. `make reproduce-emulsion` is the whole study, on real crops
+# where `data/emulsion` has some.
 
 # %%
 # %matplotlib inline
@@ -41,7 +41,7 @@ from src.simulators.emulsion_objects import FIELD
 ROOT = next(folder for folder in [Path.cwd(), *Path.cwd().parents] if (folder / "conf/config.yaml").exists())
 HERE = Path(mkdtemp())
 CPU = torch.device("cpu")
-problem = ["dataset=emulsion", "dataset.image_size=32", "dataset.crops=[1500,500,3000]", f"cache_root={HERE / 'cache'}",
+problem = ["dataset=emulsion", "dataset.image_size=32", "dataset.crops=[1500,500,3000]", f"data_root={HERE}", f"cache_root={HERE / 'cache'}",
            f"runs_root={HERE / 'runs'}", "tracking.enabled=false", "trainer.progress=none"]  # fmt: skip
 
 
@@ -139,7 +139,7 @@ pd.DataFrame({"cuts on tracks": [former.precision, former.recall, former.candida
 
 # %%
 print(f"precision of the network over that of the cuts: {found.factor:.1f} (95 %: {found.low:.1f} to {found.high:.1f})")
-errors = former.recall / np.sqrt(former.found), former.precision / np.sqrt(former.found)
+errors = former.recall * former.relative_error, former.precision * former.relative_error
 selection = Selection("cuts on tracks", former.recall, former.precision, errors)
 display(draw.precision_recall({"network": score}, truth, [selection]))
 

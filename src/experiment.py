@@ -273,7 +273,8 @@ def _described(experiment: Experiment, task: Task, judged: Judge) -> dict[str, A
         "class_names": task.class_names, "domain_names": task.domain_names, "input_kind": task.input_kind,
         "input_shape": task.input_shape, "views": task.views, "class_counts": task.class_counts, "synthetic": task.synthetic,
         "natural_prior": judged.natural, "recall": judged.recall, "predicts": experiment.strategy.predicts, "monitor": experiment.trainer.picks,
-        "training_prior": None if judged.mixes is None else judged.mixes[0].tolist(), "learned": experiment.dataset.learned,
+        "training_prior": None if judged.mixes is None else judged.mixes[0].tolist(),
+        "deployed_prior": None if judged.mixes is None else judged.mixes[1].tolist(), "learned": experiment.dataset.learned,
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,15 @@ class Judge:
     """(class mix that the scores are of, deployment's), where both are known: see `class_mixes`."""
     recall: float | None = None
     """Share of a class that is to be found."""
+
+    @classmethod
+    def of_record(cls, task: Mapping[str, Any]) -> Judge:
+        """As it was at the end of a training, from the run's task.json."""
+        seen, deployed = task["training_prior"], task["deployed_prior"]
+        mixes = None if seen is None else (np.asarray(seen), np.asarray(deployed))
+        names = tuple(task[f"{task['predicts']}_names"])
+        natural = None if task["natural_prior"] is None else tuple(task["natural_prior"])
+        return cls(names, tuple(task["domain_names"]), natural, mixes, task["recall"])
 
     def scores(self, name: str, split: Predictions, truth: Literal["labels", "clean"]) -> dict[str, float]:
         """All metrics of the split, by their logged names."""

@@ -80,6 +80,7 @@ def predict(options: Options) -> pd.DataFrame:
         device = find_device(options.device)
     except ValueError as error:
         raise UserError(str(error)) from None
+    experiment.model.restored = True
     experiment.model.setup(task)
     experiment.strategy.setup(task, experiment.model, experiment.imbalance_strategy.criterion)
     load_weights(folder / experiment.trainer.weights, experiment.model, experiment.strategy, device)

@@ -57,9 +57,9 @@ class Findings:
 
     @property
     def spent(self) -> tuple[int, int]:
-        """(trainings, their epochs) that the study needed, those given up and those that were found finished included."""
-        seeds = [one for row in self.rows for one in row["seeds"].values() if one["run"]]
-        return len(seeds), sum(one["epochs"] for one in seeds)
+        """(trainings, their epochs) that the study needed: each run once, given up or found finished or not."""
+        epochs = {one["run"]: one["epochs"] for row in self.rows for one in row["seeds"].values() if one["run"]}
+        return len(epochs), sum(epochs.values())
 
     @property
     def note(self) -> str:

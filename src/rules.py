@@ -109,6 +109,10 @@ RULES: tuple[Rule, ...] = (
         lambda c: getattr(c.strategy, "begins_with", None) == "known" and not c.noise_model.class_conditional,
         "{strategy} strategy.transition=known: {noise_model} states no transition matrix; use estimated, or give one",
     ),
+    (
+        lambda c: c.settings.test == "chosen" and "test" in c.trainer.watch,
+        "trainer.watch=[test] reads the test split after every epoch, and test=chosen only after the choice; use one of them",
+    ),
     # the clean set
     (
         lambda c: bool(c.wants_clean) and not c.dataset.thinning.has_clean_set,

@@ -14,7 +14,7 @@ from src import runs, tracking
 from src.config import Experiment, check
 from src.evaluation import plots, predictions
 from src.experiment import Prepared, predict, prepare, read, saliency, seen_by
-from src.judging import judge
+from src.judging import Judge
 from src.strategies.base import Predictor
 from src.task import Task
 from src.training import load_weights
@@ -42,7 +42,7 @@ def trained(folder: Path) -> Trained:
     strategy, device = experiment.strategy, experiment.trainer.device
     prepared = prepare(experiment, read(experiment))
     task = replace(prepared.task, synthetic=runs.read_json(folder / "task.json").get("synthetic", 0))
-    experiment.imbalance_strategy.setup(prepared.train.labels, task.num_classes)
+    experiment.model.restored = True
     experiment.model.setup(task)
     strategy.setup(task, experiment.model, experiment.imbalance_strategy.criterion)
     load_weights(folder / experiment.trainer.weights, experiment.model, strategy, device)
@@ -59,11 +59,11 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     splits, predicts = one.prepared.splits, one.experiment.strategy.predicts
     said = predictions.load(folder / "predictions.npz")
     test = seen_by(predicts, splits.test)
-    if "test" not in said:
+    measured = runs.read_json(folder / "metrics.json")
+    if not any(name.startswith("test/") for name in measured):
         said["test"] = predict(one.predictor, test, one.experiment.trainer.device)
-        judged = judge(one.experiment, one.task, splits).test_scores(said["test"])
-        predictions.save(folder / "predictions.npz", **said)
-        measured = runs.read_json(folder / "metrics.json") | judged
+        predictions.save(folder / "predictions.npz", **said)  # first: what is not in metrics.json is done again
+        measured |= Judge.of_record(runs.read_json(folder / "task.json")).test_scores(said["test"])
         runs.write_text(folder / "metrics.json", json.dumps(measured, indent=1) + "\n")
     plots.draw(folder)
     if figure := saliency(one.experiment, one.task, one.predictor, test, said["test"]):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from src import experiment, explain, runs
+from src.errors import UserError
 from src.evaluation.predictions import load
 from src.models.lenet import LeNet
 from src.showcase import showcase
@@ -48,6 +49,39 @@ def test_the_test_split_of_a_run_is_read_after_the_choice_and_says_the_same(trai
     (later / "figures" / "saliency.png").unlink()
     showcase(later, OFF)  # it has been shown
     assert not (later / "figures" / "saliency.png").exists()
+
+
+@pytest.mark.parametrize(
+    "balance", [["imbalance_strategy=smote"], ["imbalance_strategy=progressive"], ["imbalance_strategy=class_weights"]]
+)
+def test_the_class_mix_that_the_training_saw_is_remembered(train, tmp_path, balance):
+    """What a strategy has become by the end of a training is not there when the run is loaded again."""
+    problem = ["dataset=digits", "dataset.imbalance_ratio=5", "model=mlr", "optimizer=adam", "trainer.epochs=2"]
+    run = [*problem, *balance, "figures=false"]
+    train(*run, f"runs_root={tmp_path / 'always'}")
+    train(*run, "test=chosen", f"runs_root={tmp_path / 'chosen'}")
+    at_once, later = (only_run(tmp_path / name) for name in ("always", "chosen"))
+    showcase(later, OFF)
+    whole, now = (runs.read_json(folder / "metrics.json") for folder in (at_once, later))
+    assert "test_natural/loss" in whole
+    assert now == pytest.approx(whole, nan_ok=True)
+
+
+def test_a_showcase_that_was_killed_between_its_files_is_done_again(train, tmp_path):
+    train(*RUN, "figures=false", "test=chosen")
+    folder = only_run(tmp_path / "runs_root")
+    before = (folder / "metrics.json").read_text()
+    showcase(folder, OFF)
+    after = (folder / "metrics.json").read_text()
+    (folder / "SHOWN").unlink()
+    (folder / "metrics.json").write_text(before)  # as if it had ended after predictions.npz
+    showcase(folder, OFF)
+    assert (folder / "metrics.json").read_text() == after
+
+
+def test_watching_the_test_split_is_not_leaving_it_alone(train):
+    with pytest.raises(UserError, match=r"trainer\.watch=\[test\] reads the test split after every epoch"):
+        train(*RUN, "test=chosen", "trainer.watch=[test]")
 
 
 def test_figures_of_a_run_that_left_the_test_alone_are_of_validation(train, tmp_path):

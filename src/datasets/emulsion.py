@@ -17,6 +17,7 @@ from src.datasets.emulsion_files import (
     CLASSES,
     Crops,
     all_pictures,
+    find,
     is_hdf5,
     read_folder,
     read_hdf5,
@@ -39,8 +40,8 @@ class Emulsion(Dataset):
     """Colour crops of 87 µm, classes other and alpha; or (`inputs=tracks`) what a reconstruction measured of each.
 
     Reads data_root/<path>: a folder with {train, valid, test}/{other, alpha}/ pictures and, if they are known, tracks.csv
-    (file, multiplicity, shortest, mean_length, longest; µm), or an HDF5 file (images, labels, split; sheet and the
-    measured columns if known). Where there is nothing, crops are simulated. Sheets that neither training nor validation
+    (file, multiplicity, shortest, mean_length, longest; µm), or an HDF5 file, <path> or <path>.h5 (images, labels, split; sheet
+    and the measured columns if known). Where there is nothing, crops are simulated. Sheets that neither training nor validation
     have seen are domain 1. Keys: file or row, sheet, kind (simulated), the measured columns.
     """
 
@@ -75,16 +76,19 @@ class Emulsion(Dataset):
         self.crops, self.prevalence, self.shift, self.simulation_seed = crops, prevalence, shift, simulation_seed
 
     def splits(self, data_root: Path, cache_root: Path, seed: int) -> Splits:
-        path = data_root / self.path
+        path = find(data_root / self.path)
         notes: tuple[str, ...] = ()
+        natural = NATURAL_PRIOR
         if is_hdf5(path):
             crops = read_hdf5(path, self.image_size, cache_root)
         elif path.is_dir():
             crops = read_folder(path, self.image_size, cache_root)
         elif path.suffix:
-            raise UserError(f"{path}: no such HDF5 file (.h5, .hdf5)")
+            what = "neither a folder nor an HDF5 file" if path.exists() else "no such HDF5 file"
+            raise UserError(f"{path}: {what} (.h5, .hdf5)")
         else:
             folder, crops = self._simulated(cache_root)
+            natural = (1 - self.prevalence[2], self.prevalence[2])
             notes = (f"no crops in {path}: simulated ones are used ({folder})",)
         everything, part = self._whole(path, crops)
         train, val, test = (everything.select(rows) for rows in self._rows(everything.labels, part, seed))
@@ -92,7 +96,7 @@ class Emulsion(Dataset):
         train, clean = self.thinning.apply(train, len(CLASSES), seed)
         return Splits(
             train, val, test, CLASSES, DOMAINS, clean,
-            natural_prior=NATURAL_PRIOR, working_recall=WORKING_RECALL, fingerprint=crops.fingerprint, notes=notes,
+            natural_prior=natural, working_recall=WORKING_RECALL, fingerprint=crops.fingerprint, notes=notes,
         )  # fmt: skip
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:

@@ -45,6 +45,21 @@ def is_hdf5(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in HDF5
 
 
+def find(path: Path) -> Path:
+    """The path, or where there is nothing the HDF5 file of that name."""
+    files = [path.with_name(path.name + suffix) for suffix in sorted(HDF5)]
+    return next((file for file in files if file.is_file()), path) if not path.exists() else path
+
+
+def has_tracks(path: Path) -> bool:
+    """Whether tracks were measured of what is there; of simulated crops, where nothing is, they are."""
+    path = find(path)
+    if is_hdf5(path):
+        with h5py.File(path) as file:
+            return all(name in file for name in MEASURED)
+    return not path.is_dir() or (path / TRACKS).exists()
+
+
 # --- a folder of pictures ---
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from src.errors import UserError
 from src.task import IntArray
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
@@ -45,7 +48,7 @@ def decoded(files: Sequence[Path], size: int | None, channels: Literal[1, 3]) ->
     for path in files:
         try:
             with Image.open(path) as image:
-                converted = image.convert("L" if channels == 1 else "RGB")
+                converted = _of_bytes(image).convert("L" if channels == 1 else "RGB")
                 if size is not None:
                     converted = converted.resize((size, size), Image.Resampling.BILINEAR)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -55,3 +58,12 @@ def decoded(files: Sequence[Path], size: int | None, channels: Literal[1, 3]) ->
             given = " × ".join(map(str, converted.size))
             raise UserError(f"{path}: is {given} pixels, others are {first[0]} × {first[1]}; set dataset.image_size")
         yield np.asarray(converted, dtype=np.uint8).reshape(*converted.size[::-1], channels).transpose(2, 0, 1)
+
+
+def _of_bytes(image: Image.Image) -> Image.Image:
+    """A picture of 16 bits a pixel as one of 8, which PIL's conversion would cut off at 255; others as they are."""
+    from PIL import Image
+
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))

@@ -37,14 +37,14 @@ def losses(training: Sequence[FloatArray], validation: Sequence[FloatArray], bes
     for i, (train, val, epoch) in enumerate(zip(training, validation, best, strict=True)):
         dash, epochs = DASHES[i % len(DASHES)], np.arange(1, len(train) + 1)
         first = i == 0
-        axes.plot(
-            epochs, train, dash, color=TRAIN, linewidth=1.3, label="training (balanced, varied)" if first else None
-        )
-        axes.plot(epochs, val, dash, color=VALID, linewidth=1.3, label="validation (as it is)" if first else None)
-        axes.plot(epoch, val[epoch - 1], "o", color=RARE, markersize=5, label="chosen epoch" if first else None)
-    axes.set(xlabel="Epoch", ylabel="Binary cross-entropy", ylim=(0, None))
+        style: Any = {"linestyle": dash, "linewidth": 1.3, "marker": ".", "markersize": 3}
+        axes.plot(epochs, train, color=TRAIN, label="training (balanced, varied)" if first else None, **style)
+        axes.plot(epochs, val, color=VALID, label="validation (as it is)" if first else None, **style)
+        axes.plot(epoch, val[epoch - 1], "o", color=RARE, markersize=5, label="epoch that is used" if first else None)
+    axes.set(xlabel="Epoch", ylabel="Binary cross-entropy", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.legend(title=f"{len(training)} training{'s' * (len(training) > 1)}, a dash pattern each")
+    axes.yaxis.set_major_formatter("{x:g}")
+    legend_below(figure, axes, title=f"{len(training)} training{'s' * (len(training) > 1)}, a dash pattern each")
     return figure
 
 
@@ -71,18 +71,21 @@ def precision_recall(
     scores: Mapping[str, npt.NDArray[np.floating[Any]]], positive: BoolArray, selections: Sequence[Selection],
     others: Mapping[str, npt.NDArray[np.floating[Any]]] = {},
 ) -> Figure:  # fmt: skip
-    """Precision against recall of every repeat's scores (n,), of other methods dashed, and selections with their errors."""
+    """Precision against recall of every repeat's scores (n,), in shades of one colour, of other methods, and selections."""
+    from matplotlib import colormaps
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     figure, (axes,) = grid(1, 1, 6.8, 4.8)
+    shades = colormaps["Blues"](np.linspace(0.5, 1, len(scores)))
 
     def curve(score: npt.NDArray[np.floating[Any]], name: str, **style: Any) -> None:
         precision, recall, _ = precision_recall_curve(positive, score)
         area = average_precision_score(positive, score)
-        axes.plot(recall, precision, drawstyle="steps-post", label=f"{name}  {area:.3f}", **style)
+        known = slice(None, -1)  # scikit-learn ends with a precision of 1 at no recall, which nothing measured
+        axes.plot(recall[known], precision[known], drawstyle="steps-post", label=f"{name}  {area:.3f}", **style)
 
-    for i, (name, score) in enumerate(scores.items()):
-        curve(score, name, color=COLOURS[0], linestyle=DASHES[i % len(DASHES)], linewidth=1.3)
+    for shade, (name, score) in zip(shades, scores.items(), strict=True):
+        curve(score, name, color=shade, linewidth=1.3)
     for i, (name, score) in enumerate(others.items()):
         curve(score, name, color=COLOURS[1 + 3 * i], linewidth=1.3)
     for marker, one in zip("sD^v", selections, strict=False):

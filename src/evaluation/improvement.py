@@ -25,19 +25,21 @@ class Improvement:
 
     @property
     def factor(self) -> float:
-        return float(np.mean([one.precision for one in self.models])) / self.selection.precision
+        purity = self.selection.precision
+        return float(np.mean([one.precision for one in self.models])) / purity if purity else math.nan
 
     @property
     def error(self) -> float:
         """As the alpha-decay study has it: the selection's √N and the models' spread, relative errors added in quadrature."""
         precisions = summary([one.precision for one in self.models])
         spread = 0.0 if math.isnan(precisions["sd"]) else precisions["sd"] / precisions["mean"]
-        return self.factor * math.hypot(1 / math.sqrt(self.selection.found), spread)
+        return self.factor * math.hypot(self.selection.relative_error, spread)
 
     @property
     def load(self) -> float:
         """Candidates to be looked at, relative to the selection's."""
-        return float(np.mean([one.candidates for one in self.models])) / self.selection.candidates
+        candidates = self.selection.candidates
+        return float(np.mean([one.candidates for one in self.models])) / candidates if candidates else math.nan
 
 
 def improvement(kept: BoolArray, scores: Sequence[Score], positive: BoolArray, rng: np.random.Generator) -> Improvement:

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from src.errors import UserError
 from src.task import BoolArray, IntArray
 
+PLACES = 4
+"""Of a side: coarser maps do not tell where in a picture something is."""
 TOP, FALSE, MISSED = "Top candidates", "Worst false alarms", "Worst misses"
 
 
@@ -22,15 +24,17 @@ def grad_cam(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     """Grad-CAM (Selvaraju 2017): maps (B, H, W) ≥ 0 of what in pictures (B, C, H, W) speaks for the classes `target` (B,).
 
     relu of the last feature maps' sum, each map weighed by the mean gradient of the class's evidence, enlarged to the picture.
-    The last feature maps are the model's last output in a pass that still has places, whatever layer gives it. The model is left
-    in evaluation mode. Raises UserError if it has none.
+    The last feature maps are the model's last output in a pass that has at least PLACES × PLACES places, or as many as any has. The
+    model is left in evaluation mode. Raises UserError if it has none.
     """
     with _places(model) as outputs:
         _, evidence = _evidence(model, x, target)
     if not outputs:
         raise UserError("Grad-CAM needs a model with convolutions; this one has no feature maps")
-    (gradient,) = torch.autograd.grad(evidence, outputs[-1])
-    weighed = (gradient.mean(dim=(2, 3), keepdim=True) * outputs[-1]).sum(dim=1, keepdim=True).relu()
+    fine = min(PLACES, max(min(each.shape[2:]) for each in outputs))
+    last = [each for each in outputs if min(each.shape[2:]) >= fine][-1]
+    (gradient,) = torch.autograd.grad(evidence, last)
+    weighed = (gradient.mean(dim=(2, 3), keepdim=True) * last).sum(dim=1, keepdim=True).relu()
     maps = F.interpolate(weighed, x.shape[2:], mode="bilinear", align_corners=False)
     return maps.squeeze(1).detach()
 

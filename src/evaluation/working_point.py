@@ -38,6 +38,11 @@ class WorkingPoint:
     def recall(self) -> float:
         return self.found / self.total if self.total else np.nan
 
+    @property
+    def relative_error(self) -> float:
+        """Of precision and recall, from the √N of what was found."""
+        return self.found**-0.5 if self.found else np.nan
+
 
 def at_recall(score: Score, positive: BoolArray, weight: FloatArray, recall: float) -> WorkingPoint:
     """The smallest selection by score (n,) that holds at least that share of the positives (n,); equal scores stay together.
@@ -86,6 +91,8 @@ def resampled(n: int, rng: np.random.Generator, resamples: int = RESAMPLES) -> I
 
 def interval(values: Sequence[float] | FloatArray, level: float = 0.95) -> tuple[float, float]:
     """The percentiles that hold the middle `level` of bootstrapped values; NaN values are left out."""
+    if np.isnan(values).all():
+        return np.nan, np.nan
     tail = 50 * (1 - level)
     low, high = np.nanpercentile(values, [tail, 100 - tail])
     return float(low), float(high)

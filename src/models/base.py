@@ -17,6 +17,8 @@ class Model(Component, nn.Module):
     feature_dim: int
     last: Head = "linear"
     """What kind of layer `head` is."""
+    restored: bool = False
+    """Whether a checkpoint follows the setup, so that weights to begin with need not be fetched."""
     head: nn.Module
     """The last layer, from the penultimate activations to logits."""
 

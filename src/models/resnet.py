@@ -66,7 +66,8 @@ class ResNet(Model):
         self.backbone.fc = nn.Identity()
         mean, std = (0.0,) * channels, (1.0,) * channels
         if self.weights is not None:
-            self._load(self._pretrained(self.weights))
+            if not self.restored:
+                self._load(self._pretrained(self.weights))
             mean, std = for_channels(IMAGENET_MEAN, channels), for_channels(IMAGENET_STD, channels)
         if channels != 3:
             self.backbone.conv1 = first_convolution(self.backbone.conv1, channels, learned=self.weights is not None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +55,6 @@ def precision_recall(found: Findings) -> Figure:
     if found.former is None or found.improvement is None:
         return draw.precision_recall(models, found.truth, [])
     point = found.improvement.selection
-    errors = point.recall / math.sqrt(point.found), point.precision / math.sqrt(point.found)
+    errors = point.recall * point.relative_error, point.precision * point.relative_error
     selection = Selection("cuts on tracks", point.recall, point.precision, errors)
     return draw.precision_recall(models, found.truth, [selection], {"trees on tracks": found.former.trees})

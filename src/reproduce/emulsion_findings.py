@@ -32,9 +32,7 @@ class Former:
     kept: BoolArray
     """Which ones the former method selects."""
     trees: FloatArray
-    """Scores of the trees that are better on validation."""
-    kind: str
-    """Of those trees."""
+    """Scores of boosted trees."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +103,10 @@ def find(grid: Path, search: Path, tracks: Path | None) -> Findings:
 
 
 def _former(tracks: Path, models: Predictions) -> Former:
-    best_first = sorted(configurations(tracks), key=lambda one: -one.value)
-    cuts, trees = (
-        next(one for one in best_first if (one.choices["strategy"] == "cuts") == is_cuts) for is_cuts in (True, False)
-    )
-    said = []
-    for one in (cuts, trees):
-        said.append(_test(next(iter(one.runs.values()))))
-        if not np.array_equal(said[-1].rows, models.rows):
-            raise UserError(f"{one.folder}: its test crops are not the networks'; run both on the same data")
-    return Former(_alpha(said[0]) > 0, _alpha(said[1]), trees.choices.get("strategy.kind", "").replace("_", " "))
+    said = {one.choices["strategy"]: _test(next(iter(one.runs.values()))) for one in configurations(tracks)}
+    if not all(np.array_equal(each.rows, models.rows) for each in said.values()):
+        raise UserError(f"{tracks}: its test crops are not those of the networks; run both on the same data")
+    return Former(_alpha(said["cuts"]) > 0, _alpha(said["ensemble"]))
 
 
 def _test(run: Path) -> Predictions:

@@ -34,7 +34,12 @@ def write_page(
             text += [f"## {heading}", "", markdown(rows), ""]
     for picture, figure in figures:
         figure.savefig(out / "figures" / f"{picture}.png", dpi=150)
-        text += [f"![{picture}](figures/{picture}.png)", ""]
+        text += [
+            f"**{picture.replace('_', ' ').replace('-', ', ').capitalize()}**",
+            "",
+            f"![{picture}](figures/{picture}.png)",
+            "",
+        ]
     runs.write_text(out / f"{name}.md", "\n".join(text))
     return out / f"{name}.md"
 
@@ -61,6 +66,6 @@ def main(arguments: list[str], usage: str, levels: Mapping[str, L], reproduce: C
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    print(written.read_text().split("\n![")[0])
+    print(written.read_text().split("\n**")[0])
     print(f"\npage: {written}")
     return 0

@@ -27,8 +27,9 @@ class Sampler(Component):
         *,
         name: Literal["grid", "random", "qmc", "tpe", "gp", "cma-es", "nsga2"] = "grid",
         seed: NonNegativeInt = 0,
+        startup: PositiveInt = 10,
     ) -> None:
-        self.name, self.seed = name, seed
+        self.name, self.seed, self.startup = name, seed, startup
 
 
 class Pruner(Component):

@@ -89,7 +89,8 @@ class Question:
         options, base = self.options, self.base
         return {
             "objectives": self.objectives, "oracle": options.oracle, "aggregate": options.aggregate,
-            "claims": options.claims, "sampler": options.sampler.name, "sampler_seed": options.sampler.seed, "pruner": options.pruner.name,
+            "claims": options.claims, "sampler": options.sampler.name, "sampler_seed": options.sampler.seed,
+            "sampler_startup": options.sampler.startup, "pruner": options.pruner.name,
             "epochs": base.trainer.epochs, "code": provenance.code_hash(base.code),
             "runs_root": str(Path(base.runs_root).absolute()), "machine": provenance.machine(),
             "tracking": {**base.tracking, "uri": base.tracking.uri and provenance.mask(base.tracking.uri)},
@@ -220,6 +221,9 @@ def _contradictions(question: Question) -> None:
     if options.sampler.name != "grid" and options.budget.trials is None:
         problems.append(f"sampler={options.sampler.name}: say how many configurations, hydra.sweeper.budget.trials=...")
     watched = next(iter(question.objectives))
+    sealed = [name for name in question.objectives if name.startswith("test")]
+    if sealed and question.base.test == "chosen":
+        problems.append(f"objective {sealed[0]}: with test=chosen no run reports it before the choice; set test=always")
     if options.pruner.name in {"asha", "hyperband", "median"} and not epochwise(watched):
         problems.append(
             f"pruner={options.pruner.name} needs an objective that every epoch reports (val/...); {watched} is not"

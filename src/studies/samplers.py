@@ -69,6 +69,7 @@ def adaptive(sampler: Sampler, number: int, constrained: bool) -> optuna.sampler
     options: dict[str, Any] = {"seed": seed}
     if sampler.name == "tpe":
         options |= {"multivariate": True, "group": True, "constant_liar": True}  # the defaults of Optuna 5, of 4.9 too
+        options["n_startup_trials"] = sampler.startup
     if sampler.name == "cma-es":
         options["warn_independent_sampling"] = False
     if constrained and sampler.name in {"tpe", "gp", "nsga2"}:

@@ -60,7 +60,10 @@ class Study:
     ) -> None:
         """`stored`: Optuna's study, if it is open already."""
         self.folder, self.manifest, self.space, self.storage = folder, manifest, space, storage
-        self.sampler = Sampler(name=manifest["sampler"], seed=manifest["sampler_seed"])
+        startup = (
+            {"startup": manifest["sampler_startup"]} if "sampler_startup" in manifest else {}
+        )  # older ones say nothing
+        self.sampler = Sampler(name=manifest["sampler"], seed=manifest["sampler_seed"], **startup)
         self._numbered = Numbered(self.sampler, space, [tuple(entry["overrides"]) for entry in manifest["first"]])
         self._leases: dict[int, Lease] = {}
         self._done: set[int] = set()

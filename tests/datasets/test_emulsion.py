@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from src.datasets.emulsion import Emulsion
+from src.datasets.emulsion_files import has_tracks
 from src.errors import UserError
 from src.simulators.emulsion_tracks import MEASURED
 
@@ -142,7 +143,7 @@ def test_simulated_crops_are_drawn_once_as_a_memory_map(tmp_path, monkeypatch):
     assert (len(found.train), len(found.val), len(found.test)) == (60, 30, 40)
     assert [int(part.labels.sum()) for part in (found.train, found.val, found.test)] == [18, 9, 4]
     assert found.test.domain.all()
-    assert found.natural_prior[1] == pytest.approx(0.0054, abs=1e-4)
+    assert found.natural_prior[1] == 0.1  # of the simulated test
     monkeypatch.setattr("src.simulators.emulsion.simulate", None)
     again = Emulsion(**TINY).splits(tmp_path / "none", tmp_path / "c", 1)
     assert again.fingerprint == found.fingerprint
@@ -211,3 +212,25 @@ def test_missing_tracks_are_a_sentence(tmp_path):
     pd.DataFrame({"file": ["x.png"], **{name: [1.0] for name in MEASURED}}).to_csv(folder / "tracks.csv", index=False)
     with pytest.raises(UserError, match=r"says nothing, or not all, of 'train/other/0\.png' \(30 such pictures\)"):
         Emulsion().splits(tmp_path, tmp_path / "c", 0)
+
+
+def test_a_file_named_as_the_folder_would_be_is_found_and_tracks_are_known_or_not(tmp_path):
+    assert has_tracks(tmp_path / "emulsion"), "simulated crops have some"
+    path = make_hdf5(tmp_path).rename(tmp_path / "emulsion.h5")
+    assert len(Emulsion().splits(tmp_path, tmp_path / "c", 0).train) == 10
+    assert has_tracks(tmp_path / "emulsion")
+    path.unlink()
+    make_hdf5(tmp_path, tracks=False).rename(path)
+    assert not has_tracks(tmp_path / "emulsion")
+    path.unlink()
+    folder = make_folder(tmp_path)
+    assert not has_tracks(folder)
+    (folder / "tracks.csv").touch()
+    assert has_tracks(folder)
+
+
+def test_the_deployments_mix_is_that_of_the_simulated_test_or_the_studys(tmp_path):
+    simulated = Emulsion(**TINY).splits(tmp_path, tmp_path / "c", 0)
+    assert simulated.natural_prior == pytest.approx((0.9, 0.1))
+    make_folder(tmp_path)
+    assert Emulsion().splits(tmp_path, tmp_path / "c", 0).natural_prior == pytest.approx((46693 / 46948, 255 / 46948))

@@ -4,6 +4,7 @@ import torch
 from PIL import Image
 
 from src.datasets.image_folder import ImageFolder
+from src.datasets.pictures import decoded
 from src.errors import UserError
 from tests.datasets.files import make_images
 
@@ -63,3 +64,12 @@ def test_mistakes_are_sentences(tmp_path):
     with pytest.raises(UserError, match=r"99\.png: is 5 × 5 pixels, others are 10 × 8; set dataset.image_size"):
         ImageFolder(image_size=None).splits(tmp_path, tmp_path / "c", 0)
     assert not list((tmp_path / "c").rglob("*.npy"))
+
+
+def test_pictures_of_sixteen_bits_keep_their_greys(tmp_path):
+    ramp = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(ramp).save(tmp_path / "ramp.tif")
+    with Image.open(tmp_path / "ramp.tif") as image:
+        assert image.mode.startswith("I;16")
+    (picture,) = decoded([tmp_path / "ramp.tif"], None, 1)
+    assert np.array_equal(picture[0].ravel(), np.arange(256))

@@ -14,11 +14,12 @@ def legend(figure):
 
 def test_losses_mark_the_chosen_epoch_of_every_training():
     curves = [np.array([1.0, 0.5, 0.4]), np.array([1.0, 0.6, 0.7])]
-    axes = draw.losses(curves, [c + 1 for c in curves], [3, 2]).axes[0]
+    figure = draw.losses(curves, [c + 1 for c in curves], [3, 2])
+    axes = figure.axes[0]
     marks = [line for line in axes.lines if line.get_marker() == "o"]
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in marks] == [(3, 1.4), (2, 1.6)]
     assert len(axes.lines) == 6
-    assert axes.get_legend().get_title().get_text().startswith("2 trainings")
+    assert figure.legends[0].get_title().get_text().startswith("2 trainings")
 
 
 def test_outputs_count_all_events_and_show_the_cut():

@@ -54,3 +54,9 @@ def test_the_same_generator_gives_the_same_interval():
     given = sample(2)
     one, other = (improvement(*given, np.random.default_rng(5)) for _ in range(2))
     assert (one.low, one.high) == (other.low, other.high)
+
+
+def test_over_a_selection_that_found_nothing_nothing_is_said():
+    _, scores, positive = sample(3)
+    found = improvement(np.zeros(len(positive), dtype=bool), scores, positive, np.random.default_rng(0))
+    assert np.isnan([found.factor, found.error, found.load, found.low, found.high]).all()

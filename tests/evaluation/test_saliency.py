@@ -74,15 +74,23 @@ def test_of_means_and_a_linear_layer_it_is_the_class_activation_map():
         torch.testing.assert_close(ours, theirs.detach(), rtol=1e-4, atol=1e-6)
 
 
-def test_the_last_maps_are_those_before_the_mean_even_if_the_stages_are_frozen():
-    model = made(ResNet18(), (3, 64, 64), classes=3)
+@pytest.mark.parametrize(("side", "stage"), [(128, "layer4"), (64, "layer3"), (32, "layer2")])
+def test_the_last_maps_with_four_places_a_side_are_shown_even_if_the_stages_are_frozen(side, stage):
+    model = made(ResNet18(), (3, side, side), classes=3)
     model.backbone.requires_grad_(False)
-    x = torch.rand(2, 3, 64, 64)
+    x, target = torch.rand(2, 3, side, side), torch.tensor([0, 2])
     seen = []
-    model.backbone.layer4.register_forward_hook(lambda *given: seen.append(given[2]))
-    maps = grad_cam(model, x, torch.tensor([0, 2]))
-    assert seen[0].shape[2:] == (2, 2)
-    assert maps.shape == (2, 64, 64)
+    getattr(model.backbone, stage).register_forward_hook(lambda *given: seen.append(given[2]))
+    maps = grad_cam(model, x, target)
+    assert seen[0].shape[2:] == (4, 4)
+    evidence = model(x.requires_grad_())
+    own = evidence.gather(1, target[:, None]).squeeze(1)
+    others = evidence.scatter(1, target[:, None], -torch.inf).logsumexp(dim=1)
+    (gradient,) = torch.autograd.grad((own - others).sum(), seen[-1])
+    cam = (gradient.mean(dim=(2, 3), keepdim=True) * seen[-1]).sum(dim=1, keepdim=True).relu()
+    expected = F.interpolate(cam, (side, side), mode="bilinear", align_corners=False)[:, 0]
+    torch.testing.assert_close(maps, expected.detach(), rtol=1e-4, atol=1e-6)
+    assert maps.shape == (2, side, side)
     assert len(maps[0].unique()) > 2
     assert sum(len(layer._forward_hooks) for layer in model.modules()) == 1, "ours are gone"
 

@@ -121,6 +121,20 @@ def test_no_network_is_a_sentence(monkeypatch):
         network(weights="IMAGENET1K_V1")
 
 
+def test_a_checkpoint_needs_no_weights_to_begin_with(monkeypatch, file):
+    """What is loaded again stands alone: no network, no file."""
+    whole = network((2, 32, 32), weights=file)
+    model = ResNet18(weights="IMAGENET1K_V1")
+    model.restored = True
+    monkeypatch.setattr(
+        "torchvision.models._api.load_state_dict_from_url", lambda *given, **options: pytest.fail("fetched")
+    )
+    model.setup(Task(("0", "1"), ("all",), "image", (2, 32, 32)))
+    model.load_state_dict(whole.state_dict())
+    x = torch.rand(2, 2, 32, 32)
+    torch.testing.assert_close(model.eval()(x), whole.eval()(x))
+
+
 def test_published_weights_are_loaded(monkeypatch, theirs):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", lambda url, **_: theirs.state_dict())
     model = network(weights="IMAGENET1K_V1")

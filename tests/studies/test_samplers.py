@@ -74,6 +74,23 @@ def test_tpe_learns():
     assert abs(study.best_params["x"] - 0.7) < 0.03
 
 
+@pytest.mark.parametrize("startup", [2, 30])
+def test_tpe_proposes_after_its_startup(startup):
+    """What it proposes depends on the values it has been told; what it draws at first does not."""
+    found = space.read({"x": "interval(0,1)"}, HydraHere().parse)
+
+    def last(told):
+        study = optuna.create_study()
+        for number in range(12):
+            study.sampler = adaptive(Sampler(name="tpe", startup=startup), number, constrained=False)
+            trial = study.ask()
+            x = suggest(trial, found)["x"]
+            study.tell(trial, told(x))
+        return x
+
+    assert (last(lambda x: x) == last(lambda x: -x)) == (startup == 30)
+
+
 def test_constraints_steer_the_sampler():
     found = space.read({"x": "interval(0,1)"}, HydraHere().parse)
     study, late = optuna.create_study(), []
