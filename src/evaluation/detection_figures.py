@@ -114,6 +114,7 @@ def crops(pictures: Mapping[str, npt.NDArray[np.uint8]], field: float) -> Figure
                 axes.set_axis_on()
                 axes.set(xticks=[], yticks=[])
                 axes.grid(False)
+                axes.spines[:].set_visible(False)
                 axes.set_ylabel(kind.replace(" ", "\n"), fontsize=9)
     figure.supxlabel(f"each {field:g} µm × {field:g} µm", fontsize=9, color="0.3")
     return figure
