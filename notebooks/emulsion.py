@@ -41,7 +41,7 @@ from src.simulators.emulsion_objects import FIELD
 ROOT = next(folder for folder in [Path.cwd(), *Path.cwd().parents] if (folder / "conf/config.yaml").exists())
 HERE = Path(mkdtemp())
 CPU = torch.device("cpu")
-problem = ["dataset=emulsion", "dataset.image_size=32", "dataset.crops=[1500,500,3000]", f"data_root={HERE}", f"cache_root={HERE / 'cache'}",
+problem = ["dataset=emulsion", "dataset.image_size=32", "dataset.crops=[1200,400,3000]", f"data_root={HERE}", f"cache_root={HERE / 'cache'}",
            f"runs_root={HERE / 'runs'}", "tracking.enabled=false", "trainer.progress=none"]  # fmt: skip
 
 
@@ -102,7 +102,7 @@ display(draw.crops(varied, FIELD))
 
 # %%
 NETWORK = ["model=resnet18", "imbalance_strategy=oversample", "augmentation=randaugment", "augmentation.profile=ildoonet",
-           "augmentation.m=24", "augmentation.vertical=0.5", "optimizer.lr=0.002", "trainer.batch_size=96", "trainer.epochs=10",
+           "augmentation.m=24", "augmentation.vertical=0.5", "optimizer.lr=0.002", "trainer.batch_size=96", "trainer.epochs=8",
            "trainer.monitor=val/loss", "trainer.select=last"]  # fmt: skip
 network = run(*NETWORK)
 for figure in ("history", "precision_recall", "saliency"):

@@ -248,6 +248,11 @@ def _sealed_table(findings: Findings, out: Path) -> list[str]:
         return ["Test metrics stay sealed until every configuration has ended.", ""]
     text = [f"## Sealed metrics, read after the choice{findings.note}", ""]
     text += ["Labels that were never used to choose. Mean ± half-width of the 95 % t interval over seeds.", ""]
+    if any(row["values"] and not findings.metrics[row["number"]][findings.sealed[0]] for row in findings.rows):
+        text += [
+            "Where there is no number, the configuration was not chosen and its test split not read (`test=chosen`).",
+            "",
+        ]
     lines = (
         [
             str(row["number"]), f"`{row['label'] or 'defaults'}`",

@@ -152,6 +152,24 @@ def test_an_oracle_is_named_in_every_table(study):
     assert pd.read_csv(out / "table.csv").oracle.all()
 
 
+def test_where_the_test_split_was_left_alone_the_report_says_so(study):
+    assert "test=chosen" not in (report.report(study) / "report.md").read_text()
+    trial = min((study / "trials").glob("*/result.json"))
+    for one in json.loads(trial.read_text())["seeds"].values():
+        path = study.parents[1] / "runs" / one["run"] / "metrics.json"
+        kept = {name: value for name, value in json.loads(path.read_text()).items() if not name.startswith("test")}
+        path.write_text(json.dumps(kept))
+    assert "its test split not read (`test=chosen`)" in (report.report(study) / "report.md").read_text()
+
+
+def test_trainings_are_counted_once_each(study):
+    trainings, epochs = report.read(study).spent
+    assert (trainings, epochs) == (9 * SEEDS, 3 * 9 * SEEDS)
+    first, second = sorted((study / "trials").glob("*/result.json"))[:2]
+    second.write_text(json.dumps(json.loads(second.read_text()) | {"seeds": json.loads(first.read_text())["seeds"]}))
+    assert report.read(study).spent == (8 * SEEDS, 3 * 8 * SEEDS)
+
+
 def test_latex_is_escaped(study):
     text = (report.report(study) / "table.tex").read_text()
     assert r"val/balanced\_accuracy" in text

@@ -16,6 +16,6 @@ def test_every_notebook_runs_from_first_cell_to_last(path, monkeypatch):
     for name in ("KILTER_STUDY", "KILTER_DATA_ROOT"):
         monkeypatch.delenv(name, raising=False)
     notebook = jupytext.read(path)
-    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(ROOT)}}).execute()
     images = [out for cell in notebook.cells for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
     assert images, "a notebook shows figures"
