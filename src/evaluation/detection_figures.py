@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from src.evaluation.style import COLOURS, DASHES, display, grid, legend_below, styled
 from src.task import BoolArray, FloatArray
@@ -44,6 +44,7 @@ def losses(training: Sequence[FloatArray], validation: Sequence[FloatArray], bes
     axes.set(xlabel="Epoch", ylabel="Binary cross-entropy", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     legend_below(figure, axes, title=f"{len(training)} training{'s' * (len(training) > 1)}, a dash pattern each")
     return figure
 
