@@ -25,7 +25,7 @@ from src.errors import UserError, did_you_mean
 from src.evaluation import plots, predictions
 from src.evaluation.predictions import Predictions
 from src.inference import probabilities
-from src.judging import Judge, judge
+from src.judging import Judge, judge, natural_prior
 from src.noise_models.sampling import realised
 from src.seeding import numpy_stream, seed_torch
 from src.strategies.base import Predictor, Strategy
@@ -244,9 +244,10 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         resume=run.resuming,
         clean=splits.clean if strategy.predicts == "class" else None,
     )
+    natural, recall = natural_prior(experiment, splits), settings.recall or splits.working_recall
     predictor = strategy.fit(task, experiment.model, trainer)
     synthetic = retrain_head(task, predictor, trainer) if balance.embeds else task.synthetic
-    judged = judge(experiment, task, splits)
+    judged = judge(experiment, task, natural, recall)
     run.write_json("task.json", _described(experiment, task, judged))
     read_now = {"val": val, "test": test} if settings.test == "always" else {"val": val}
     found = {name: predict(predictor, split, trainer.device) for name, split in read_now.items()}

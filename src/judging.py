@@ -48,29 +48,29 @@ class Judge:
         scores = self.scores("val", val, "labels")
         if (val.labels != val.clean).any():
             scores |= self.scores("val_clean", val, "clean")
-        if self._corrects and self.mixes:
-            scores |= self.scores("val_natural", val.deployed(*self.mixes, val.labels), "labels")
+        if mixes := self._mapped:
+            scores |= self.scores("val_natural", val.deployed(*mixes, val.labels), "labels")
         return scores | (self.test_scores(found["test"]) if "test" in found else {})
 
     def test_scores(self, test: Predictions) -> dict[str, float]:
         """test/... and test_natural/..., by true labels."""
         scores = self.scores("test", test, "clean")
-        if self._corrects and self.mixes:
-            scores |= self.scores("test_natural", test.deployed(*self.mixes, test.clean), "clean")
+        if mixes := self._mapped:
+            scores |= self.scores("test_natural", test.deployed(*mixes, test.clean), "clean")
         return scores
 
     @property
-    def _corrects(self) -> bool:
-        return self.mixes is not None and bool(self.mixes[0].min() > 0) and not np.allclose(*self.mixes)
+    def _mapped(self) -> tuple[FloatArray, FloatArray] | None:
+        """The two class mixes, where scores can be mapped from one to the other and the two differ."""
+        if self.mixes is None or not self.mixes[0].min() > 0 or np.allclose(*self.mixes):
+            return None
+        return self.mixes
 
 
-def judge(experiment: Experiment, task: Task, splits: Splits) -> Judge:
+def judge(experiment: Experiment, task: Task, natural: tuple[float, ...] | None, recall: float | None) -> Judge:
     """For a training that has ended: what it has seen is known then."""
-    strategy = experiment.strategy
-    if strategy.predicts == "domain":
+    if experiment.strategy.predicts == "domain":
         return Judge(task.domain_names, task.domain_names)
-    natural = natural_prior(experiment, splits)
-    recall = experiment.settings.recall or splits.working_recall
     return Judge(task.class_names, task.domain_names, natural, class_mixes(experiment, task, natural), recall)
 
 

@@ -294,6 +294,13 @@ def test_the_test_split_is_read_once_unless_watched(train, monkeypatch):
     assert len(read) == 2  # validation and test, at the end
 
 
+def test_a_class_mix_that_does_not_fit_is_told_before_the_first_epoch(train):
+    epochs = []
+    with pytest.raises(UserError, match="natural_prior has 2 entries, but there are 10 classes"):
+        train(*LINEAR, "natural_prior=[1,1]", on_epoch=lambda epoch, metrics: epochs.append(epoch))
+    assert not epochs
+
+
 def test_only_sealed_splits_can_be_watched(train):
     with pytest.raises(UserError, match=r"trainer\.watch\[0\]=val: should be 'test' or 'val_clean'"):
         train(*LINEAR, "trainer.watch=[val]")
