@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps reproduce-label-noise reproduce-reweight reproduce-emulsion
+.PHONY: help setup demo test test-slow test-kill check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps reproduce-label-noise reproduce-reweight reproduce-emulsion
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
@@ -26,11 +26,13 @@ demo: setup ## domain-adversarial MobileNet on NOvA event files, figures in MLfl
 test: setup ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-ALONE = tests/studies/test_deaths.py tests/studies/test_clusters.py
+KILL = tests/studies/test_deaths.py tests/studies/test_clusters.py
 
-test-slow: setup ## the tests that train for longer; those that kill and requeue processes one by one
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto $(ALONE:%=--ignore %)
-	$(BIN)/python -m pytest -m slow $(ALONE)
+test-slow: setup ## the tests that train for longer
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --dist worksteal $(KILL:%=--ignore %)
+
+test-kill: setup ## the slow tests that kill and requeue processes, one by one
+	$(BIN)/python -m pytest -m slow $(KILL)
 
 check: setup ## style and types
 	$(BIN)/ruff check .
