@@ -7,7 +7,7 @@ a search that prunes, and the former method without a network, on measured track
 models alone. Writes the study's Tables 1 and 2 and its Figures 1 to 5 beside its own numbers, and what the study leaves open: average
 precision at the test's prevalence, intervals, calibrated scores, trees on the tracks, what brightness alone tells, saliency maps.
 
-full is sweeps/randaugment.yaml as it is (crops of 64 px, ResNet18; simulated where data_root has none: about a day on 2 cores);
+full is sweeps/randaugment.yaml as it is (crops of 64 px, ResNet18; simulated where data_root has none: days on 2 cores, by estimate);
 study is the study's own network and size, ResNet50 with ImageNet's weights on 224 px, and needs a GPU. quick is a reduced version;
 smoke shows only that all works.
 """
