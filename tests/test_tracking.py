@@ -72,6 +72,22 @@ def number_of_runs(root):
 # --- a run from beginning to end ---
 
 
+def test_metrics_and_files_that_a_run_is_given_after_its_end_are_added(root):
+    with opened(root) as run:
+        run.record_epoch(1, {"val/accuracy": 0.1})
+        run.write_json("metrics.json", {"score": 0.1, "val/accuracy": 0.1})
+    tracking.sync(run.folder, ON)
+    (run.folder / "metrics.json").write_text(json.dumps({"score": 0.1, "val/accuracy": 0.1, "test/accuracy": 0.3}))
+    (run.folder / "figures").mkdir()
+    (run.folder / "figures" / "roc.png").write_bytes(b"png")
+    tracking.add_results(run.folder, ON)
+    found, client = mirrored(run.folder)
+    assert found.info.status == "FINISHED"
+    assert found.data.metrics["test/accuracy"] == 0.3
+    assert curve(run.folder, "score") == [(1, 0.1)]
+    assert [file.path for file in client.list_artifacts(found.info.run_id, "figures")] == ["figures/roc.png"]
+
+
 def test_a_finished_run_is_mirrored_completely(root):
     with opened(root) as run:
         for epoch in (1, 2, 3):

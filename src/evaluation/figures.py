@@ -28,6 +28,7 @@ MANY = 10
 SELECTED = 6
 SELECTION = "{} of {} classes, from the best recall to the worst"
 BINS = 100
+RESAMPLES = 200  # for the intervals of a legend: a tenth of a second a class on 10,000 events
 UNIT_TICKS = (0, 0.25, 0.5, 0.75, 1)
 LEGEND_RIGHT: Any = {"loc": "outside right upper", "alignment": "left"}
 
@@ -192,7 +193,7 @@ def precision_recall(
         area = average_precision_score(signal, probabilities[:, c], sample_weight=weight)
         purity, efficiency, _ = precision_recall_curve(signal, probabilities[:, c], sample_weight=weight)
         axes.plot(efficiency, purity, color=colour, drawstyle="steps-post")
-        low, high = average_precision_interval(probabilities[:, c], signal, weight, np.random.default_rng(0))
+        low, high = average_precision_interval(probabilities[:, c], signal, weight, np.random.default_rng(0), RESAMPLES)
         axes.lines[-1].set_label(f"{names[c]}  {area:.3f} ({low:.3f} to {high:.3f})")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     axes.set(xlabel="Efficiency (recall)", ylabel="Purity (precision)")

@@ -73,11 +73,15 @@ def average_precisions(score: Score, positive: BoolArray, weights: FloatArray) -
 
     What scikit-learn's average_precision_score gives one at a time.
     """
-    found, selected = _Ranked(score, positive).cumulated(weights)
-    gained = np.diff(found, axis=1, prepend=0.0)
+    ranked = _Ranked(score, positive)
+    in_order = weights[:, ranked.order]
+    hits = np.flatnonzero(ranked.hits)  # recall grows there alone
+    end = ranked.ends[np.searchsorted(ranked.ends, hits)]
+    gained, selected = in_order[:, hits], in_order.cumsum(axis=1)[:, end]
+    found = gained.cumsum(axis=1)[:, np.searchsorted(end, end, side="right") - 1]
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.where(selected > 0, found / selected, 0.0)
-        mean: FloatArray = (gained * precision).sum(axis=1) / found[:, -1]
+        mean: FloatArray = (gained * precision).sum(axis=1) / gained.sum(axis=1)
     return mean
 
 
@@ -99,10 +103,10 @@ def interval(values: Sequence[float] | FloatArray, level: float = 0.95) -> tuple
 
 
 def average_precision_interval(
-    score: Score, positive: BoolArray, weight: FloatArray, rng: np.random.Generator
+    score: Score, positive: BoolArray, weight: FloatArray, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
     """95 % bootstrap interval over the events, each with its weight."""
-    blocks = resampled(len(score), rng)
+    blocks = resampled(len(score), rng, resamples)
     return interval(np.concatenate([average_precisions(score, positive, block * weight) for block in blocks]))
 
 

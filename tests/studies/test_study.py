@@ -389,6 +389,12 @@ def test_oracle_selection_is_possible_by_name(sweep, folder):
     assert "ORACLE" in "\n".join(overview.Overview(folder).lines())
 
 
+def test_an_oracle_cannot_choose_by_what_is_read_after_the_choice(sweep, folder, capsys):
+    assert sweep(more=["test=chosen"], objectives={"test/accuracy": "maximize"}, oracle=True) == 2
+    assert "objective test/accuracy: with test=chosen no run reports it before the choice" in capsys.readouterr().err
+    assert not folder.exists()
+
+
 def test_the_command_line_is_stronger_than_the_file(options, arguments, tmp_path):
     space = {"strategy": "erm,dann", "strategy=dann": {"strategy.scale": "0,1"}, "optimizer.lr": "1,2"}
     given = options(space=space, seeds=[0, 1])
