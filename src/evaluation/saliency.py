@@ -59,8 +59,12 @@ def _evidence(model: nn.Module, x: Tensor, target: Tensor) -> tuple[Tensor, Tens
 
 @contextmanager
 def _places(model: nn.Module) -> Iterator[list[Tensor]]:
-    """Collects what the model's layers give, in the order of a pass, as long as it has places: (B, C, h, w), h · w > 1."""
+    """Collects what the model's layers give, in the order of a pass, as long as it has places: (B, C, h, w), h · w > 1.
+
+    A compiled pass is left out for that long: what its layers give to hooks is not what its logits come from.
+    """
     outputs: list[Tensor] = []
+    compiled = vars(model).pop("features", None)
 
     def keep(layer: nn.Module, given: object, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
@@ -72,6 +76,8 @@ def _places(model: nn.Module) -> Iterator[list[Tensor]]:
     finally:
         for handle in handles:
             handle.remove()
+        if compiled is not None:
+            model.features = compiled
 
 
 def telling(score: npt.NDArray[np.floating[Any]], positive: BoolArray, count: int) -> dict[str, IntArray]:

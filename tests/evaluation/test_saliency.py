@@ -142,3 +142,15 @@ def test_empty_groups_leave_room():
         np.ones((1, 1, 4, 4)), np.ones((1, 4, 4)), np.ones(1), np.ones(1, bool), nothing, "a"
     )
     assert len(figure.axes) == 4
+
+
+def test_a_compiled_model_has_the_same_map_and_stays_compiled(trained):
+    x, y, _ = squares(4, seed=4)
+    expected = grad_cam(trained, x, y)
+    trained.features = compiled = torch.compile(trained.features, backend="aot_eager")
+    try:
+        trained(x.requires_grad_())
+        torch.testing.assert_close(grad_cam(trained, x, y), expected)
+        assert trained.features is compiled
+    finally:
+        del trained.features
