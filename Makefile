@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-kill check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps reproduce-label-noise reproduce-reweight reproduce-emulsion
+.PHONY: help setup demo test test-slow test-kill check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps reproduce-label-noise reproduce-reweight reproduce-emulsion reproduce-nova
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
@@ -86,6 +86,10 @@ reproduce-reweight: setup ## learning to reweight's tables and figures (ARGS=dat
 
 reproduce-emulsion: setup ## the alpha-decay study's tables and figures (ARGS=data_root=... or level=study; QUICK=1: reduced, SMOKE=1: tiny)
 	$(BIN)/python -m src.reproduce.emulsion level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
+	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
+
+reproduce-nova: setup ## the NOvA robustness study's figures and claims (ARGS=data_root=... or level=study; QUICK=1: reduced, SMOKE=1: tiny)
+	$(BIN)/python -m src.reproduce.nova level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
 	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
 
 clean-runs: setup ## what would be deleted of unfinished runs; YES=1 deletes it

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from src import explain, provenance, runs, tracking
+from src import domains, explain, provenance, runs, tracking
 from src.config import Experiment
 from src.decoupled import retrain_head
 from src.errors import UserError, did_you_mean
@@ -186,6 +186,12 @@ def seen_by(strategy_predicts: str, split: Split) -> Split:
     return split.select(split.labelled)
 
 
+def judged_test(experiment: Experiment, splits: Splits) -> Split:
+    """The test split as the last evaluation sees it, with truth that nobody has read before."""
+    test = splits.test if splits.open_truth is None else splits.open_truth(splits.test)
+    return seen_by(experiment.strategy.predicts, test)
+
+
 def _set_up(experiment: Experiment, prepared: Prepared) -> tuple[Split, Task]:
     """Extend the training examples by new ones, and make balance, augmentation, model and strategy ready for them."""
     settings, strategy, balance = experiment.settings, experiment.strategy, experiment.imbalance_strategy
@@ -223,11 +229,17 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
         now = Predictor(experiment.model, strategy)
         found: dict[str, float] = {}
         for name in experiment.trainer.watch:
-            seen = predict(now, {"test": test, "val_clean": val}[name], trainer.device)
+            seen = predict(
+                now, {"test": seen_by(strategy.predicts, splits.test), "val_clean": val}[name], trainer.device
+            )
             found |= Judge(predicted, task.domain_names).scores(name, seen, "clean")
         return found
 
-    val, test = seen_by(strategy.predicts, splits.val), seen_by(strategy.predicts, splits.test)
+    if splits.open_truth is not None and "test" in experiment.trainer.watch:
+        raise UserError(
+            "trainer.watch=[test] reads the test split after every epoch, and part of its truth is sealed: leave it out"
+        )
+    val = seen_by(strategy.predicts, splits.val)
     trainer = Trainer(
         experiment.trainer,
         train=train,
@@ -249,9 +261,13 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     synthetic = retrain_head(task, predictor, trainer) if balance.embeds else task.synthetic
     judged = judge(experiment, task, natural, recall)
     run.write_json("task.json", _described(experiment, task, judged))
-    read_now = {"val": val, "test": test} if settings.test == "always" else {"val": val}
+    read_now = {"val": val}
+    if settings.test == "always":
+        read_now["test"] = judged_test(experiment, splits)
     found = {name: predict(predictor, split, trainer.device) for name, split in read_now.items()}
     scores = judged.all_scores(found)
+    parts = {name: getattr(splits, name) for name in found}
+    scores |= domains.distances(predictor, parts, trainer.device, numpy_stream(settings.seed, "probe"))
     parameters = itertools.chain(experiment.model.parameters(), strategy.parameters())
     scores |= {**prepared.facts, **strategy.facts(train, run.folder)}
     scores |= {"data/train/synthetic": float(synthetic)} if balance.synthesises else {}

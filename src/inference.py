@@ -1,8 +1,9 @@
-"""Many examples in batches: their probabilities, or themselves."""
+"""Many examples in batches: their probabilities, what the network makes of them on the way there, or themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from src.loading import ahead
+from src.models.base import Model
 from src.strategies.base import Predictor
 from src.task import Inputs, IntArray
 
@@ -22,15 +24,41 @@ def probabilities(
 ) -> npt.NDArray[np.float32]:
     """(n, C) for the given rows of the inputs, in their order; the predictor is left in evaluation mode."""
     predictor.eval()
-    positions = torch.from_numpy(rows).split(batch_size)
-
-    def fetched() -> Iterator[Any]:
-        for piece in positions:
-            yield inputs.fetch(piece, device)
-
-    batches = ahead(fetched()) if inputs.streams else fetched()
-    parts = [predictor.scores(x).float().cpu() for x in batches]
+    parts = [predictor.scores(x).float().cpu() for x in _batches(inputs, rows, device, batch_size)]
     return torch.cat(parts).numpy()
+
+
+@dataclass(frozen=True)
+class Activations:
+    """What a network makes of n examples, float32."""
+
+    features: npt.NDArray[np.float32]
+    """(n, feature_dim)."""
+    penultimate: npt.NDArray[np.float32]
+    """(n, width): what the last layer sees; the features again if it sees those."""
+    probabilities: npt.NDArray[np.float32]
+    """(n, C): the softmax of its logits, without what a strategy makes of them."""
+
+
+@torch.inference_mode()
+def activations(
+    model: Model, inputs: Inputs, rows: IntArray, device: torch.device, batch_size: int = BATCH
+) -> Activations:
+    """Of the given rows of the inputs, in their order, in one pass; the model is left in evaluation mode."""
+    model.eval()
+    parts: list[list[npt.NDArray[np.float32]]] = []
+    for x in _batches(inputs, rows, device, batch_size):
+        features = model.features(x)
+        penultimate = model.penultimate(features)
+        p = model.head(penultimate).float().softmax(dim=1)
+        parts.append([each.float().cpu().numpy() for each in (features, penultimate, p)])
+    return Activations(*(np.concatenate(pieces) for pieces in zip(*parts, strict=True)))
+
+
+def _batches(inputs: Inputs, rows: IntArray, device: torch.device, batch_size: int) -> Iterator[Any]:
+    """The rows as the model sees them, read ahead where that pays."""
+    fetched = (inputs.fetch(piece, device) for piece in torch.from_numpy(rows).split(batch_size))
+    return ahead(fetched) if inputs.streams else fetched
 
 
 def vectors(inputs: Inputs, rows: IntArray, batch_size: int = BATCH) -> npt.NDArray[np.float32]:

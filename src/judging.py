@@ -86,6 +86,8 @@ def class_mixes(
         return None
     if experiment.imbalance_strategy.batchwise:  # its weights follow the model's mistakes
         return None
+    if getattr(experiment.dataset, "weighting", None) == "loss":  # the loss saw weights, and only counts are known
+        return None
     seen = strategy.class_mix(experiment.imbalance_strategy.effective_prior())
     stated = np.asarray(natural or task.class_counts, dtype=np.float64)
     deployed = stated if natural else strategy.true_mix(stated)

@@ -28,7 +28,8 @@ class Loader:
         visible = np.where(split.labelled, split.labels, HIDDEN)
         self.labels = torch.from_numpy(visible).to(device)
         self.domain = torch.from_numpy(split.domain).to(device)
-        self.weight = torch.from_numpy(split.weight).float().to(device)
+        weight = split.weight if split.weigh_loss else np.ones(len(split))
+        self.weight = torch.from_numpy(weight).float().to(device)
 
     def batch(self, positions: torch.Tensor) -> Batch:
         """The examples at these positions of the split, (B,) int64 on the CPU."""

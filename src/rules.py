@@ -13,7 +13,7 @@ import yaml
 from src.noise_models.none import NoNoise
 from src.strategies.base import Strategy
 
-DATASETS = Path(__file__).resolve().parents[1] / "conf" / "dataset"
+CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class Choice:
             kind=getattr(self.strategy, "kind", ""),
             precision=self.trainer.precision,
             two_domains=_Late(two_domain_datasets),
+            weighing=_Late(weighing_strategies),
         )
 
 
@@ -99,6 +100,20 @@ RULES: tuple[Rule, ...] = (
     (
         lambda c: c.strategy.uses_target and c.dataset.domains == 1,
         "{strategy} needs a dataset with two domains; {dataset} has one. Datasets with two: {two_domains}",
+    ),
+    (
+        lambda c: c.strategy.adapts_late and c.trainer.select != "last",
+        "{strategy} turns to the target late in the training, and the best epoch on the source is one from before; use "
+        "trainer.select=last",
+    ),
+    (
+        lambda c: c.strategy.adapts_late and (c.trainer.patience is not None or c.trainer.stop == "ewma"),
+        "{strategy} turns to the target late in the training, which may end before if it watches the source; use "
+        "trainer.stop=patience with trainer.patience=null",
+    ),
+    (
+        lambda c: getattr(c.dataset, "weighting", None) == "loss" and not c.strategy.uses_weight,
+        "{dataset} dataset.weighting=loss weighs events in the loss, which {strategy} does not take; use strategy={weighing}",
     ),
     (
         lambda c: c.protocol.clean and not isinstance(c.noise_model, NoNoise),
@@ -222,10 +237,17 @@ def broken(parts: dict[str, Any]) -> Iterator[str]:
 
 def two_domain_datasets() -> str:
     """The options of `dataset` that have two domains, or may have."""
-    found = []
-    for path in sorted(DATASETS.glob("*.yaml")):
+    domains = {name: cls.domains for name, cls in _options("dataset")}
+    return ", ".join(name if two else f"{name} (if its file says so)" for name, two in domains.items() if two != 1)
+
+
+def weighing_strategies() -> str:
+    """The options of `strategy` whose loss counts an event's weight."""
+    return ", ".join(name for name, cls in _options("strategy") if cls.uses_weight)
+
+
+def _options(group: str) -> Iterator[tuple[str, Any]]:
+    """The options of a group and their classes."""
+    for path in sorted((CONF / group).glob("*.yaml")):
         module, _, name = yaml.safe_load(path.read_text())["_target_"].rpartition(".")
-        domains = getattr(importlib.import_module(module), name).domains
-        if domains != 1:
-            found.append(path.stem if domains else f"{path.stem} (if its file says so)")
-    return ", ".join(found)
+        yield path.stem, getattr(importlib.import_module(module), name)

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from src import runs, tracking
 from src.config import Experiment, check
 from src.evaluation import plots, predictions
-from src.experiment import Prepared, predict, prepare, read, saliency, seen_by
+from src.experiment import Prepared, judged_test, predict, prepare, read, saliency, seen_by
 from src.judging import Judge
 from src.strategies.base import Predictor
 from src.task import Task
@@ -58,7 +58,7 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     one = trained(folder)
     splits, predicts = one.prepared.splits, one.experiment.strategy.predicts
     said = predictions.load(folder / "predictions.npz")
-    test = seen_by(predicts, splits.test)
+    test = judged_test(one.experiment, splits)
     measured = runs.read_json(folder / "metrics.json")
     if not any(name.startswith("test/") for name in measured):
         said["test"] = predict(one.predictor, test, one.experiment.trainer.device)
@@ -76,6 +76,6 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
 def saliency_of(folder: Path) -> Figure | None:
     """Where a finished run's model looked, in the pictures of its test split; None where there is nothing to show."""
     one = trained(folder)
-    test = seen_by(one.experiment.strategy.predicts, one.prepared.splits.test)
+    test = judged_test(one.experiment, one.prepared.splits)
     said = predictions.load(folder / "predictions.npz")["test"]
     return saliency(one.experiment, one.task, one.predictor, test, said)

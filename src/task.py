@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -62,6 +63,8 @@ class Split:
     """Columns that name an event outside this project (run, subrun, ...)."""
     official_train: int | None = None
     """How many of the inputs, the first ones, are the data set's official training part; None if it has none."""
+    weigh_loss: bool = False
+    """Whether `weight` counts in the training's loss, too, and not only in the metrics."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -108,6 +111,8 @@ class Splits:
     """Changes whenever the data do: a digest of files, or of simulator source and parameters."""
     notes: tuple[str, ...] = ()
     """What a person should know about these data, e.g. that they were simulated."""
+    open_truth: Callable[[Split], Split] | None = None
+    """Adds to the test split what is true of it but lies sealed in files of its own; called once, after all else."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,7 @@ class Batch:
     """Observed labels, int64; HIDDEN where they must not be seen."""
     domain: Tensor
     weight: Tensor
+    """What each example counts in the loss: 1, unless the split weighs events there."""
     index: Tensor
     """Position of each example in its split, int64."""
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import torch
 from annotated_types import Ge
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from src import checkpoint
@@ -209,6 +209,7 @@ class Trainer:
         self.balance, self.augmentation = balance, augmentation
         self.make_optimizer, self.make_schedule = make_optimizer, make_schedule
         self.seed, self.folder, self.on_epoch, self.resume = seed, folder, on_epoch, resume
+        self.networks: list[Model] = []
         self.progress = Progress()
         self._plan(full_batch=False)
 
@@ -263,6 +264,7 @@ class Trainer:
             module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.options.compile:
             model.features = torch.compile(model.features)  # type: ignore[method-assign]
+        self.networks = [part for part in nn.ModuleList([model, strategy]).modules() if isinstance(part, Model)]
         self.clean_source = Loader(self.clean, self.device) if self.clean is not None and strategy.uses_clean else None
         optimizer = self.make_optimizer(strategy.parameter_groups(model))
         obey_factors(optimizer)
@@ -349,7 +351,7 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
             p = predictor.scores(self.augmentation(batch.x, generator, batch.y))
             loss = -p.gather(1, batch.y[:, None]).clamp_min(torch.finfo(p.dtype).tiny).log().mean()
-            loss.backward()
+            self._penalised(loss).backward()
             optimizer.step()
         log.info("fine-tuned on %d clean examples: %d steps, loss %.4f", loader.size, steps, loss.item())
 
@@ -406,14 +408,15 @@ class Trainer:
     ) -> tuple[int, dict[str, float]]:
         """A step a batch; returns what `_epoch` does."""
         sums: dict[str, Tensor] = {}
-        seen = steps = 0
+        counts: dict[str, int] = {}
+        seen = 0
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
         with self._bar() as bar:
             for source, target, clean in self._augmented():
                 optimizer.zero_grad(set_to_none=True)
                 progress = self._told()
                 with autocast:
-                    losses = strategy.loss(model, source, target, clean, progress)
+                    losses = self._losses(model, strategy, (source, target, clean), progress)
                 losses["total"].backward()
                 optimizer.step()
                 if schedule is not None:
@@ -421,19 +424,21 @@ class Trainer:
                 for name, value in losses.items():
                     value = value.detach()
                     sums[name] = sums[name] + value if name in sums else value
+                    counts[name] = counts.get(name, 0) + 1
                 self.progress.step += 1
-                steps += 1
                 seen += len(source) + (len(target) if target is not None else 0)
                 if bar.update():
                     bar.set_postfix(
                         loss=f"{losses['total'].item():.4f}", events_s=f"{seen / bar.format_dict['elapsed']:.0f}"
                     )
-        return seen, {f"train/{name}": float(value) / steps for name, value in sums.items()}
+        return seen, {f"train/{name}": float(value) / counts[name] for name, value in sums.items()}
 
     def _all_at_once(self, model: Model, strategy: Strategy, optimizer: Optimizer) -> tuple[int, dict[str, float]]:
         """One step on all examples, in full precision; returns what `_epoch` does, counting every evaluation's events."""
         batches = list(self._augmented())
         size = sum(len(source) for source, _, _ in batches)
+        weights = [float(source.weight.sum()) for source, _, _ in batches]
+        shares = [weight / sum(weights) for weight in weights]
         means: dict[str, float] = {}
         evaluations = 0
         progress = self._told()
@@ -444,18 +449,26 @@ class Trainer:
             means.clear()
             seed_torch(self.seed, "dropout", self.progress.epoch)  # the same function at every evaluation
             optimizer.zero_grad(set_to_none=True)
-            for source, target, _ in batches:
-                losses = strategy.loss(model, source, target, None, progress)
-                (losses["total"] * (len(source) / size)).backward()
+            for (source, target, _), share in zip(batches, shares, strict=True):
+                losses = self._losses(model, strategy, (source, target, None), progress)
+                (losses["total"] * share).backward()
                 for name, value in losses.items():
-                    means[f"train/{name}"] = (
-                        means.get(f"train/{name}", 0.0) + float(value.detach()) * len(source) / size
-                    )
+                    means[f"train/{name}"] = means.get(f"train/{name}", 0.0) + float(value.detach()) * share
             return means["train/total"]
 
         optimizer.step(closure)
         self.progress.step += 1
         return evaluations * size, {**means, "train/iterations": float(getattr(optimizer, "iterations", evaluations))}
+
+    def _losses(self, model: Model, strategy: Strategy, batches: Batches, progress: float) -> dict[str, Tensor]:
+        """The strategy's named losses, with the networks' penalties in the total."""
+        losses = strategy.loss(model, *batches, progress)
+        return {**losses, "total": self._penalised(losses["total"])}
+
+    def _penalised(self, loss: Tensor) -> Tensor:
+        """The loss, and what the weights of the networks that learn add to it."""
+        penalties = [network.penalty() for network in self.networks]
+        return sum((penalty for penalty in penalties if penalty is not None), start=loss)
 
     def _augmented(self) -> Iterator[Batches]:
         """The batches of the present epoch, varied by the augmentation."""

@@ -30,8 +30,9 @@ def test_the_groups_are_the_folders_of_conf():
 )
 def test_every_option_of_every_group_passes_the_check(digits, path):
     needed = {
-        "dann": ("dataset=nova", "optimizer=adam"),
-        "discriminator": ("dataset=nova",),
+        **dict.fromkeys(("dann", "cdan"), ("dataset=nova", "optimizer=adam")),
+        **dict.fromkeys(("adda", "freeze_domain_nodes"), ("dataset=nova", "optimizer=adam", "trainer.select=last")),
+        **dict.fromkeys(("discriminator", "mmd", "coral"), ("dataset=nova",)),
         **dict.fromkeys(
             (
                 "onecycle",

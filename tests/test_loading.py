@@ -1,6 +1,7 @@
 import itertools
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,20 @@ def test_a_batch_holds_the_rows_asked_for_and_hides_labels_that_must_not_be_seen
     assert batch.y.tolist() == [0, HIDDEN, 0]
     assert batch.domain.tolist() == [0, 0, 2]
     assert batch.index.tolist() == [4, 0, 2]
+
+
+def test_events_are_weighed_in_the_loss_only_where_the_split_says_so():
+    split = split_of(np.zeros((20, 2), np.float32), np.arange(5))
+    weighed = replace(split, weigh_loss=True)
+    for kept in (
+        weighed,
+        weighed.select(np.arange(5)),
+        weighed.select(np.arange(2)).joined(weighed.select(np.arange(2, 5))),
+    ):
+        batch = Loader(kept, torch.device("cpu")).batch(torch.tensor([4, 0]))
+        assert batch.weight.tolist() == [2, 1]
+        assert batch.weight.dtype == torch.float32
+    assert Loader(split, torch.device("cpu")).batch(torch.tensor([4, 0])).weight.tolist() == [1, 1]
 
 
 @given(st.integers(1, 300), st.integers(2, 64))

@@ -19,9 +19,9 @@ from matplotlib.ticker import MaxNLocator
 
 from src.evaluation.metrics import Probabilities, calibration, confusion_matrix, higher_is_better, normalise
 from src.evaluation.physics import natural_weight, scan
-from src.evaluation.style import COLOURS, DASHES, display, display_all, grid, legend_below, styled
-from src.evaluation.working_point import average_precision_interval
-from src.task import FloatArray, IntArray
+from src.evaluation.style import COLOURS, DASHES, Dash, display, display_all, grid, legend_below, styled
+from src.evaluation.working_point import Score, average_precision_interval
+from src.task import BoolArray, FloatArray, IntArray
 
 MANY = 10
 """Up to so many classes, every one is drawn."""
@@ -147,34 +147,50 @@ def roc(
 
     More than four domains are drawn as one.
     """
-    from sklearn.metrics import auc, roc_curve
-
     names, domains = display_all(class_names), np.unique(domain)
     if len(domains) > len(DASHES):
         domain, domains = np.zeros_like(domain), np.zeros(1, dtype=np.int64)
+    dashes = {d: DASHES[d % len(DASHES)] for d in domains.tolist()}
     figure, (axes,) = grid(1, 1, width=_width(names, 2 + 8 * len(domains)), height=4.6)
     for colour, c in _coloured(probabilities, labels, weight):
-        areas = []
-        for d in domains:
-            here = domain == d
-            signal = labels[here] == c
-            if signal.all() or not signal.any():
-                areas.append("–")
-                continue
-            wrong, right, _ = roc_curve(signal, probabilities[here, c], sample_weight=weight[here])
-            axes.plot(wrong, right, DASHES[d % len(DASHES)], color=colour)
-            areas.append(f"{auc(wrong, right):.3f}")
-        axes.plot([], [], color=colour, label=f"{names[c]}  {' / '.join(areas)}")
+        roc_by_domain(axes, probabilities[:, c], labels == c, weight, domain, names[c], dashes, colour)
+    present = display_all([domain_names[d] for d in domains])
+    roc_frame(figure, axes, present, [*dashes.values()])
+    _note_selection(axes, len(names))
+    return figure
+
+
+def roc_by_domain(
+    axes: Axes, score: Score, positive: BoolArray, weight: FloatArray, domain: IntArray, name: str,
+    dashes: Mapping[int, Dash], colour: str,
+) -> None:  # fmt: skip
+    """A ROC curve for each domain, and in the legend their areas, – where there is none."""
+    from sklearn.metrics import auc, roc_curve
+
+    areas = []
+    for d, dash in dashes.items():
+        here = domain == d
+        if positive[here].all() or not positive[here].any():
+            areas.append("–")
+            continue
+        wrong, right, _ = roc_curve(positive[here], score[here], sample_weight=weight[here])
+        axes.plot(wrong, right, dash, color=colour)
+        areas.append(f"{auc(wrong, right):.3f}")
+    axes.plot([], [], color=colour, label=f"{name}  {' / '.join(areas)}")
+
+
+def roc_frame(
+    figure: Figure, axes: Axes, domain_names: Sequence[str], dashes: Sequence[Dash], title: str = "Area"
+) -> None:
+    """Chance, axes, and the legends of `roc_by_domain`: areas to the right, the domains' dashes inside."""
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, zorder=0)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     axes.set(xlabel="Background efficiency (false positive rate)", ylabel="Signal efficiency (true positive rate)")
-    present = display_all([domain_names[d] for d in domains])
-    figure.legend(title="Area: " + " / ".join(present) if len(present) > 1 else "Area", **LEGEND_RIGHT)
-    if len(present) > 1:
-        lines = [Line2D([], [], color="0.3", linestyle=DASHES[d % len(DASHES)]) for d in domains]
-        axes.legend(lines, present, loc="lower right")
-    _note_selection(axes, len(names))
-    return figure
+    several = len(domain_names) > 1
+    figure.legend(title=f"{title}: {' / '.join(domain_names)}" if several else title, **LEGEND_RIGHT)
+    if several:
+        lines = [Line2D([], [], color="0.3", linestyle=dash) for dash in dashes]
+        axes.legend(lines, domain_names, loc="lower right")
 
 
 @styled

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from src.evaluation.domain_gap import gaps
 from src.evaluation.metrics import metric_names, metrics
 from src.evaluation.physics import cut_metrics
 from src.evaluation.predictions import Predictions
@@ -26,8 +27,8 @@ def evaluate(
     """`<name>/<metric>`, and where several domains are present `<name>.<domain>/<metric>` and the worst of them.
 
     `truth` says which labels count; events of hidden label or no weight are left out. `<name>.worst_domain/...` is the
-    smallest balanced accuracy of any domain. A predictor of domains (its classes are the domains) has no such
-    breakdown. Raises ValueError if no labelled event is left.
+    smallest balanced accuracy of any domain, `<name>.gap/...` the difference of two (`src.evaluation.domain_gap`). A
+    predictor of domains (its classes are the domains) has no such breakdown. Raises ValueError if no labelled event is left.
     """
     labels: IntArray = getattr(predictions, truth)
     used = (labels != HIDDEN) & (predictions.weight != 0)
@@ -43,7 +44,11 @@ def evaluate(
         here = predictions.domain == domain
         found |= _measure(group, predictions.select(here), labels[here], class_names, natural_prior, recall)
     worst = min(found[f"{group}/balanced_accuracy"] for group in groups)
-    return found | {f"{name}.worst_domain/balanced_accuracy": worst}
+    found[f"{name}.worst_domain/balanced_accuracy"] = worst
+    if len(domains) == 2:
+        gap = gaps(predictions.probabilities, labels, predictions.weight, predictions.domain, class_names)
+        found |= {f"{name}.gap/{metric}": value for metric, value in gap.items()}
+    return found
 
 
 def _measure(

@@ -27,10 +27,10 @@ LOWER_IS_BETTER = {"loss", "ece", "candidates_at_recall"}
 def higher_is_better(name: str) -> bool:
     """Whether a larger value of a metric is an improvement; `name` may carry a split and a class (`val/recall.cat`).
 
-    False for loss, ece, candidates, costs, and everything a strategy minimises (`train/...`).
+    False for loss, ece, candidates, costs, gaps between domains (`val.gap/...`), and everything a strategy minimises (`train/...`).
     """
     split, _, metric = name.rpartition("/")
-    if split == "cost":
+    if split == "cost" or split.endswith(".gap"):
         return False
     if split == "train":
         return metric == "events_per_second"
@@ -61,10 +61,10 @@ def metrics(
     found = {
         "loss": _loss(probabilities, labels, weight),
         "accuracy": float(np.trace(confusion) / confusion.sum()),
-        "balanced_accuracy": _mean_present(recall),
-        "macro_f1": _mean_present(f1),
-        "average_precision": _mean_present(average_precision),
-        "roc_auc": _mean_present(auc),
+        "balanced_accuracy": mean_present(recall),
+        "macro_f1": mean_present(f1),
+        "average_precision": mean_present(average_precision),
+        "roc_auc": mean_present(auc),
         "ece": _ece(probabilities, labels, weight),
     }
     names = metric_names(class_names)
@@ -152,7 +152,7 @@ def _ece(probabilities: Probabilities, labels: IntArray, weight: FloatArray) -> 
     return float(np.nansum(share * np.abs(accuracy - confidence)))
 
 
-def _mean_present(values: FloatArray) -> float:
+def mean_present(values: FloatArray) -> float:
     """Mean over the classes that have a value; NaN if none has."""
     present = values[~np.isnan(values)]
     return float(present.mean()) if len(present) else float("nan")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 ALPHA = 0.05
 EXACT = 16  # pairs up to which every flip of signs is tried
@@ -75,6 +76,26 @@ def _sign_flip(d: np.ndarray, seed: int) -> float:
         signs = np.random.default_rng(seed).choice((1, -1), size=(FLIPS, n))
     reached = np.abs(signs @ d) >= abs(d.sum()) - 1e-12 * np.abs(d).sum()  # ties, whatever the rounding
     return float(reached.mean()) if n <= EXACT else float((1 + reached.sum()) / (1 + FLIPS))
+
+
+def trend(values: npt.ArrayLike, levels: Sequence[float]) -> dict[str, float]:
+    """Whether a quantity (seeds, levels) rises or falls with the level: mean slope, its 95 % BCa interval over seeds, p, n.
+
+    p is that of Page's test (1963) of ordered levels within seeds, in the direction of the mean slope, doubled. Raises
+    ValueError for fewer than three levels (of which no order could be told) or a shape that does not fit.
+    """
+    from scipy.stats import page_trend_test
+
+    table, at = np.asarray(values, dtype=np.float64), np.asarray(levels, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] != len(at) or len(at) < 3:
+        raise ValueError(f"values {table.shape} at {len(at)} levels: give (seeds, levels), of three levels at least")
+    table = table[:, np.argsort(at)]
+    centred = np.sort(at) - at.mean()
+    slopes = table @ centred / (centred @ centred)
+    low, high = _bca(slopes, 0)
+    falling = slopes.mean() < 0
+    p = float(page_trend_test(-table if falling else table).pvalue)
+    return {"mean": float(slopes.mean()), "low": low, "high": high, "p": min(1.0, 2 * p), "n": len(table)}
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,4 +1,4 @@
-"""How good a ranking is for finding a rare class: the candidates that hold a share of it, its average precision and its error."""
+"""How good a ranking is for finding a class: the candidates that hold a share of it, its average precision and ROC area, and their error."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from src.evaluation.metrics import divide
 from src.task import BoolArray, FloatArray
 
 Score = npt.NDArray[np.floating[Any]]
@@ -83,6 +84,21 @@ def average_precisions(score: Score, positive: BoolArray, weights: FloatArray) -
         precision = np.where(selected > 0, found / selected, 0.0)
         mean: FloatArray = (gained * precision).sum(axis=1) / gained.sum(axis=1)
     return mean
+
+
+def roc_aucs(score: Score, positive: BoolArray, weights: FloatArray) -> FloatArray:
+    """Area under the ROC curve for each row of weights (k, n): (k,); equal scores count half, NaN without positives or without others.
+
+    What scikit-learn's roc_auc_score gives one at a time.
+    """
+    others = np.flatnonzero(~positive)
+    rising = others[np.argsort(score[others])]
+    below = np.zeros((len(weights), len(others) + 1))  # weight of the others with the lowest 0, 1, 2, ... scores
+    np.cumsum(weights[:, rising], axis=1, out=below[:, 1:])
+    first, last = (np.searchsorted(score[rising], score[positive], side) for side in ("left", "right"))
+    right = weights[:, positive]
+    beaten = (right * (below[:, first] + below[:, last])).sum(axis=1) / 2
+    return divide(beaten, right.sum(axis=1) * below[:, -1])
 
 
 def resampled(n: int, rng: np.random.Generator, resamples: int = RESAMPLES) -> Iterator[FloatArray]:

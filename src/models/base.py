@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from src.component import Component
@@ -17,6 +18,8 @@ class Model(Component, nn.Module):
     feature_dim: int
     last: Head = "linear"
     """What kind of layer `head` is."""
+    l2: float = 0.0
+    """What the sum of the squares of `head`'s weights counts in the loss."""
     restored: bool = False
     """Whether a checkpoint follows the setup, so that weights to begin with need not be fetched."""
     head: nn.Module
@@ -45,6 +48,12 @@ class Model(Component, nn.Module):
         """Logits (B, C) from features."""
         logits: Tensor = self.head(self.penultimate(z))
         return logits
+
+    def penalty(self) -> Tensor | None:
+        """What the weights add to the loss: l2 · Σ w² over the last layer's, without biases (Keras' L2); None: nothing."""
+        if not self.l2:
+            return None
+        return self.l2 * torch.stack([p.square().sum() for p in self.head.parameters() if p.ndim > 1]).sum()
 
     def forward(self, x: Any) -> Tensor:
         return self.classify(self.features(x))

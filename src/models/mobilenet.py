@@ -1,14 +1,14 @@
 """The two-view MobileNetV2 of the 2020 NOvA robustness study, for any number of views.
 
 Every view has a tower of its own up to the third stage; then the views' channels are joined. With width α every
-channel count c is int(α·c), and a block expands its input n times to int(n·α·t). For 2 views of one channel, 3 classes
+channel count c is int(α·c), and a block expands its input n times to int(n·α·t), at least 1 each. For 2 views of one channel, 3 classes
 and α = 0.25 the network has 394,548 trainable parameters and 3,536 running statistics, the study's own numbers:
 
     per view  conv 3×3/2 → 32                                      no bias
               t 1  c 16  n 1  stride 1 | t 6  c 24  n 2  stride 2 | t 6  c 32  n 3  stride 2
     joined    t 6  c 64  n 4  stride 2 | t 6  c 96  n 3  stride 1 | t 6  c 160 n 3  stride 2 | t 6  c 320 n 1  stride 1
               conv 1×1 → 1280 (320 at α = 0.25), no bias; mean over the picture = the features
-    head      dropout, linear 1024, ReLU (= the penultimate activations), dropout, linear C without bias
+    head      dropout, linear 1024, ReLU (= the penultimate activations), dropout, linear C without bias, L2 on its weights
 
 A block is expansion 1×1 (no bias) → depthwise 3×3 (bias) → projection 1×1 (bias), batch norm after each, ReLU after
 the first two; repetitions within a stage are residual. The study ran the projections' batch norm in inference mode, so
@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.component import Dropout, PositiveFloat, PositiveInt
+from src.component import Dropout, NonNegativeFloat, PositiveFloat, PositiveInt
 from src.errors import UserError
 from src.models.base import Model
 from src.models.heads import Head, last_layer
@@ -43,11 +43,12 @@ class MobileNet(Model):
         hidden: PositiveInt = 1024,
         dropout: Dropout = 0.4,
         input_noise: Dropout = 0.001,
+        l2: NonNegativeFloat = 0.0,
         head: Head = "linear",
     ) -> None:
         super().__init__()
         self.width, self.hidden, self.dropout, self.input_noise = width, hidden, dropout, input_noise
-        self.last = head
+        self.last, self.l2 = head, l2
 
     def setup(self, task: Task) -> None:
         if task.input_kind != "image":
@@ -59,7 +60,7 @@ class MobileNet(Model):
                 f"and as many channels in each of the {task.views} views; try model=lenet"
             )
         views = task.views
-        joined = int(32 * self.width) * views
+        joined = self._scaled(32) * views
         stem = nn.Sequential(
             nn.Conv2d(channels, joined, 3, 2, 1, groups=views, bias=False),
             nn.BatchNorm2d(joined),
@@ -67,7 +68,7 @@ class MobileNet(Model):
         )
         towers, joined = self._stages(PER_VIEW, joined, views)
         trunk, joined = self._stages(JOINED, joined, 1)
-        self.feature_dim = int(1280 * self.width)
+        self.feature_dim = self._scaled(1280)
         last = nn.Sequential(
             nn.Conv2d(joined, self.feature_dim, 1, bias=False), nn.BatchNorm2d(self.feature_dim), nn.ReLU(inplace=True)
         )
@@ -87,13 +88,17 @@ class MobileNet(Model):
         activations: Tensor = self.hidden_layer(z)
         return activations
 
+    def _scaled(self, channels: int) -> int:
+        """So many channels of the network of width 1, in this one."""
+        return max(1, int(channels * self.width))
+
     def _stages(self, stages: tuple[Stage, ...], channels: int, views: int) -> tuple[list[nn.Module], int]:
         """The blocks of several stages; `views` towers run side by side as groups of one convolution."""
         blocks: list[nn.Module] = []
         for expansion, out, repetitions, stride in stages:
-            made = int(out * self.width) * views
+            made = self._scaled(out) * views
             for number in range(repetitions):
-                expanded = int(channels // views * expansion * self.width) * views
+                expanded = self._scaled(channels // views * expansion) * views
                 blocks.append(
                     InvertedResidual(channels, expanded, made, stride if number == 0 else 1, views, number > 0)
                 )

@@ -8,6 +8,9 @@ Calibrated on 5,000 events a domain at the natural class mix: of GENIE's ordinar
 30 to 53, 22 % 53 to 77 (the study: 27-36, 28, 12-15 %), and 48 % have less than 0.53 GeV of visible energy, 38 % up to 1.06
 GeV (42-51, 27-32 %); 26 % of GiBUU's events are hot, with 240 hits and 3.7 GeV on average (220, 4), 16 % of them νμ (16 %).
 Boosted trees on seven sums of the pictures tell the domains apart in 71 % of the events.
+
+The domain `detector` is the real one: neither generator is right (nature is half-way between them), the scintillator answers
+otherwise than simulated, and the files have no truth. That lies in files of its own, for the last evaluation only.
 """
 
 from __future__ import annotations
@@ -21,7 +24,18 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from src.simulators.nova_detector import CELL, DEPTH, PLANES, Hits, digitise, exit_distance, pixel_maps, propagate
+from src.simulators.nova_detector import (
+    CELL,
+    DEPTH,
+    PLANES,
+    Hits,
+    Response,
+    digitise,
+    exit_distance,
+    pixel_maps,
+    propagate,
+    response,
+)
 from src.simulators.nova_events import (
     COH,
     DIS,
@@ -47,7 +61,16 @@ from src.simulators.nova_events import (
     primaries,
 )  # fmt: skip
 
-DOMAINS = {"genie": "neardet_genie_nonswap_toy_{:03d}.h5", "gibuu": "neardet_gibuu_nonswap_toy_{:03d}.h5"}
+DOMAINS = {
+    "genie": "neardet_genie_nonswap_toy_{:03d}.h5", "gibuu": "neardet_gibuu_nonswap_toy_{:03d}.h5",
+    "detector": "neardet_data_toy_{:03d}.h5",
+}  # fmt: skip
+TRUTH_SUFFIX = ".truth.h5"
+"""In place of .h5: the truth of a file that has none."""
+EVENT_LIST = "gibuu_events.txt"
+"""Events with a map, and their corrected weights."""
+SEALED = ("rec.mc.nu", "rec.training.trainingdata")
+"""Branches that only a simulation has."""
 NATURAL_MIX = (0.3219, 0.0312, 0.6469)
 """Shares of NC, νe CC and νμ CC in the study's sample."""
 MAPPED = 0.72
@@ -68,25 +91,44 @@ def simulate(
     shift: float = 1.0,
     class_mix: Sequence[float] = NATURAL_MIX,
     seed: int = 0,
+    file_events: int = EVENTS_A_FILE,
     progress: Callable[[int], object] = lambda n: None,
 ) -> list[Path]:
-    """Files with so many pixel maps of one domain ('genie' or 'gibuu'); the same arguments give the same content.
+    """Files with so many pixel maps of one domain ('genie', 'gibuu' or 'detector'); the same arguments give the same content.
 
-    `shift` in [0, 1] is how far GiBUU differs from GENIE; `class_mix` are the shares of NC, νe CC and νμ CC among the
-    events with a map. `progress` is told how many maps were made.
+    `shift` in [0, 1] is how far GiBUU, and the detector, differ from GENIE; `class_mix` are the shares of NC, νe CC and
+    νμ CC among the events with a map. A file has `file_events` of them. `progress` is told how many maps were made. With
+    GiBUU's files comes a list of events and weights (EVENT_LIST), with the detector's their truth (TRUTH_SUFFIX).
     """
     mix = np.asarray(class_mix, dtype=np.float64) / np.sum(class_mix)
-    source = generator(domain, shift, mix)
-    paths = []
-    for number, size in enumerate(np.diff([*range(0, events, EVENTS_A_FILE), events])):
+    source, answer = generator(domain, shift, mix), response(shift if domain == "detector" else 0.0)
+    paths, listed = [], list[str]()
+    for number, size in enumerate(np.diff([*range(0, events, file_events), events])):
         rng = np.random.default_rng([seed, list(DOMAINS).index(domain), number])
         counts = np.floor(mix * size).astype(np.int64)
         counts[np.argsort(mix * size - counts)[::-1][: size - counts.sum()]] += 1
-        slices = make_slices(rng, counts, source, progress)
+        slices = make_slices(rng, counts, source, answer, progress)
         path = folder / DOMAINS[domain].format(number)
-        write(path, tables(rng, slices, domain, run=11_000 + 100 * list(DOMAINS).index(domain) + number))
+        branches = tables(rng, slices, domain, run=11_000 + 1000 * list(DOMAINS).index(domain) + number)
+        if domain == "detector":
+            write(path.with_suffix(TRUTH_SUFFIX), {name: branches.pop(name) for name in SEALED})
+        if domain == "gibuu":
+            listed += _listed(np.random.default_rng([seed, number]), branches)
+        write(path, branches)
         paths.append(path)
+    if listed:
+        (folder / EVENT_LIST).write_text("\n".join(["run subrun cycle evt subevt weight", *listed, ""]))
     return paths
+
+
+def _listed(rng: np.random.Generator, branches: dict[str, Table]) -> list[str]:
+    """A line for each event with a map; corrected weights, nearly all between 1 and 10, more of low visible energy."""
+    truth, maps = branches["rec.mc.nu"], branches["rec.training.cvnmaps"]
+    key = ("run", "subrun", "cycle", "evt", "subevt")
+    energy = dict(zip(zip(*(truth[name].tolist() for name in key), strict=True), truth["visE"].tolist(), strict=True))
+    events = list(zip(*(maps[name].tolist() for name in key), strict=True))
+    weights = np.exp(rng.normal(1.3, 0.45, len(events)) - 0.15 * np.log1p([energy[event] for event in events]))
+    return [" ".join(map(str, (*event, f"{weight:.4f}"))) for event, weight in zip(events, weights, strict=True)]
 
 
 @dataclass
@@ -103,7 +145,9 @@ class Slices:
     mapped: npt.NDArray[np.bool_]
 
 
-def make_slices(rng: np.random.Generator, wanted: Ints, source: Generator, progress: Callable[[int], object]) -> Slices:
+def make_slices(
+    rng: np.random.Generator, wanted: Ints, source: Generator, answer: Response, progress: Callable[[int], object]
+) -> Slices:
     """As many visible interactions of each class as wanted, and about 39 % more that have no map."""
     blocks: list[Slices] = []
     left = wanted.copy()
@@ -111,24 +155,24 @@ def make_slices(rng: np.random.Generator, wanted: Ints, source: Generator, progr
         label = rng.permutation(
             np.repeat(np.arange(3), np.minimum(left, np.ceil(left / left.sum() * BLOCK).astype(np.int64)))
         )
-        block = _block(rng, label, source)
+        block = _block(rng, label, source, answer)
         left -= np.bincount(label[block.mapped], minlength=3)
         progress(int(block.mapped.sum()))
         blocks.append(block)
     mapped = np.concatenate([b.mapped for b in blocks])
     missing = int(mapped.sum() / MAPPED) - len(mapped)
     if missing > 0:
-        extra = _block(rng, rng.choice(3, missing, p=wanted / wanted.sum()), source)
+        extra = _block(rng, rng.choice(3, missing, p=wanted / wanted.sum()), source, answer)
         extra.mapped[:] = False
         blocks.append(extra)
     return _joined(blocks)
 
 
-def _block(rng: np.random.Generator, label: Ints, source: Generator) -> Slices:
+def _block(rng: np.random.Generator, label: Ints, source: Generator, answer: Response) -> Slices:
     events = draw_events(rng, label, source)
     particles, counts = primaries(rng, events, source)
     deposits, stop = propagate(rng, particles)
-    hits = digitise(rng, deposits, events.vertex)
+    hits = digitise(rng, deposits, events.vertex, answer)
     summary = _summary(hits, len(label))
     mapped = summary["nhit"] >= MIN_HITS
     return Slices(events, particles, stop, counts, pixel_maps(hits, len(label)), summary, mapped)
@@ -203,7 +247,7 @@ def _truth(rng: np.random.Generator, slices: Slices, domain: str) -> Table:
     e, n = slices.events, len(slices.events)
     pdg = np.where(e.label == NUE, 12, np.where(e.label == NUMU, 14, np.where(rng.random(n) < 0.05, 12, 14)))
     w2 = 0.939**2 + 2 * 0.939 * e.energy * e.inelasticity - e.q2
-    weight = np.ones(n) if domain == "genie" else 10 ** np.clip(rng.normal(0.4, 1.0, n), -3, 4)
+    weight = 10 ** np.clip(rng.normal(0.4, 1.0, n), -3, 4) if domain == "gibuu" else np.ones(n)
     momentum = e.energy[:, None] * np.array([0.0, 0.0, 1.0])
     floats: Table = {
         "E": e.energy, "L": np.full(n, 1.0), "W2": w2, "eff": np.ones(n), "genweight": weight, "p.E": e.energy,
@@ -220,7 +264,7 @@ def _truth(rng: np.random.Generator, slices: Slices, domain: str) -> Table:
         "rec.mc.nu_idx": np.zeros(n),
         **slices.counts,
     }
-    shorts: Table = {"generator": np.full(n, 2 if domain == "genie" else 5), "iscc": e.label != NC, "ischarm": np.zeros(n),
+    shorts: Table = {"generator": np.full(n, {"genie": 2, "gibuu": 5, "detector": 0}[domain]), "iscc": e.label != NC, "ischarm": np.zeros(n),
               "isseaquark": np.zeros(n), "isvtxcont": np.ones(n)}  # fmt: skip
     signed: Table = {"hitnuc": np.full(n, 2112), "inttype": 1000 + e.mode, "mode": e.mode, "resnum": np.zeros(n),
               "tgtA": np.full(n, 12), "tgtZ": np.full(n, 6)}  # fmt: skip

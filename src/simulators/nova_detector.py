@@ -212,16 +212,32 @@ def plane_of(z: Array) -> Ints:
     return np.where(z < DEPTH, z // PLANE, ACTIVE_PLANES + (z - DEPTH) // CATCHER_PLANE).astype(np.int64)
 
 
-def digitise(rng: np.random.Generator, deposits: Deposits, vertex: Array) -> Hits:
-    """Cells above threshold: light attenuated along the cell, Poisson photoelectrons, 8 bits, up to five noise hits."""
+@dataclass(frozen=True)
+class Response:
+    """How the scintillator answers, relative to its simulation."""
+
+    light: float = 1.0
+    attenuation: float = ATTENUATION
+    """Of light along a cell, cm."""
+    noise: int = 5
+    """Most noise hits in an event."""
+
+
+def response(shift: float) -> Response:
+    """The detector's own, at a strength in [0, 1]: aged scintillator and noisier electronics than are simulated."""
+    return Response(1 - 0.12 * shift, ATTENUATION * (1 - 0.3 * shift), 5 + round(5 * shift))
+
+
+def digitise(rng: np.random.Generator, deposits: Deposits, vertex: Array, answer: Response) -> Hits:
+    """Cells above threshold: light attenuated along the cell, Poisson photoelectrons, 8 bits, some noise hits."""
     x, y, z = deposits.position.T
     inside = (np.abs(x) < HALF) & (np.abs(y) < HALF) & (z > 0) & (z < END)
     x, y, z, event, energy = x[inside], y[inside], z[inside], deposits.event[inside], deposits.energy[inside]
     plane = plane_of(z)
     across, along = np.where(plane % 2 == 0, x, y), np.where(plane % 2 == 0, y, x)
     cell = ((across + HALF) // CELL).astype(np.int64)
-    light = PHOTOELECTRONS * energy * np.exp((along - HALF) / ATTENUATION)
-    noise = _noise(rng, vertex)
+    light = answer.light * PHOTOELECTRONS * energy * np.exp((along - HALF) / answer.attenuation)
+    noise = _noise(rng, vertex, answer.noise)
     code = np.concatenate([(event * PLANES + plane) * CELLS + cell, noise])
     fired, where = np.unique(code, return_inverse=True)
     light = rng.poisson(np.bincount(where, np.concatenate([light, np.full(len(noise), 10.0)]), len(fired)))
@@ -232,9 +248,9 @@ def digitise(rng: np.random.Generator, deposits: Deposits, vertex: Array) -> Hit
     return Hits(fired // (PLANES * CELLS), fired // CELLS % PLANES, fired % CELLS, adc[kept], energy[kept])
 
 
-def _noise(rng: np.random.Generator, vertex: Array) -> Ints:
+def _noise(rng: np.random.Generator, vertex: Array, most: int) -> Ints:
     """Codes of random cells downstream of the vertices."""
-    event = np.repeat(np.arange(len(vertex)), rng.integers(0, 6, len(vertex)))
+    event = np.repeat(np.arange(len(vertex)), rng.integers(0, most + 1, len(vertex)))
     plane = plane_of(vertex[event, 2]) + rng.integers(0, 120, len(event))
     across = np.where(plane % 2 == 0, vertex[event, 0], vertex[event, 1])
     cell = ((across + HALF) // CELL).astype(np.int64) + rng.integers(-36, 37, len(event))

@@ -42,12 +42,13 @@ class Generator:
 
 
 def generator(name: str, shift: float, class_mix: Array) -> Generator:
-    """`genie`, or `gibuu` at a strength of `shift` in [0, 1]; at 0 the two are identical.
+    """`genie`, or `gibuu` at a strength of `shift` in [0, 1]; at 0 the two are identical. `detector`: nature, half-way.
 
     At 1, 26 % of GiBUU's events are hot whatever the class mix (16 % of these are νμ); in the others rescattering costs
     hadronic energy and pions, and sends out more, softer nucleons.
     """
     genie = Generator()
+    shift = shift / 2 if name == "detector" else shift
     if name == "genie" or shift == 0:
         return genie
     rest = max(class_mix[NC] + class_mix[NUE], 1e-9)

@@ -26,6 +26,15 @@ def negative_log_likelihood(log_probs: Tensor, y: Tensor) -> Tensor:
     return -log_probs.gather(1, y[:, None]).squeeze(1)
 
 
+def weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
+    """Σ w l / Σ w of per-example losses (B,), 0 if no example counts.
+
+    For weights of 1 it is the plain mean: gradients to the bit, the value to the bit on the CPU (elsewhere torch's mean
+    multiplies by 1/B). So nothing asks the device whether they are 1, which would make every step wait for it.
+    """
+    return (weight * loss).sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
+
+
 ParameterGroups = list[dict[str, Any]]
 """What torch's optimizers take: parameters, each group with its own options if it has any.
 
@@ -60,6 +69,10 @@ class Strategy(Component, nn.Module):
     """Whether it reads the target-domain batch (whose labels it sees only where they are labelled)."""
     uses_clean: ClassVar[bool] = False
     """Whether it reads a clean validation batch."""
+    uses_weight: ClassVar[bool] = False
+    """Whether an event's weight counts in its loss."""
+    adapts_late: ClassVar[bool] = False
+    """Whether it turns to the target domain late in the training, where the source alone would gain by stopping before."""
     predicts: ClassVar[Literal["class", "domain"]] = "class"
     own_loss: ClassVar[bool] = False
     """Whether an example's loss is the strategy's own, and takes from the criterion no more than its label's weight."""

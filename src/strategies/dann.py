@@ -7,17 +7,16 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from src.component import Dropout, NonNegativeFloat, PositiveInt
-from src.errors import UserError
 from src.models.base import Model
-from src.strategies.base import Criterion, Strategy
-from src.strategies.domain_head import domain_head, reverse_gradient
-from src.task import HIDDEN, Batch, Task, joined
+from src.strategies.base import Criterion
+from src.strategies.domain_head import domain_head, domain_loss, reverse_gradient
+from src.strategies.two_domains import TwoDomains
+from src.task import Batch, Task
 
 
-class DANN(Strategy):
+class DANN(TwoDomains):
     """Class loss plus domain loss; the domain's gradient enters the features times -scale.
 
     The domain loss reads both batches; the class loss the source, and the target where its labels may be seen. `ramp`
@@ -25,7 +24,7 @@ class DANN(Strategy):
     not a failure.
     """
 
-    uses_target = changes = True
+    changes = True
 
     def __init__(
         self,
@@ -39,30 +38,27 @@ class DANN(Strategy):
 
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
-        if task.num_domains < 2:
-            raise UserError(
-                f"strategy=dann needs a dataset with two domains; this one has only '{task.domain_names[0]}'"
-            )
-        self.head = domain_head(model.feature_dim, self.hidden, self.dropout, task.num_domains)
+        self.head = domain_head(self.width(task, model), self.hidden, self.dropout, task.num_domains)
+
+    def width(self, task: Task, model: Model) -> int:
+        """How many numbers of an example the domain head reads."""
+        return model.feature_dim
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float
     ) -> dict[str, Tensor]:
-        both = joined(source, target)
-        features = model.features(both.x)
-        known = features if target is not None and bool((target.y != HIDDEN).any()) else features[: len(source)]
-        y = both.y[: len(known)]
-        seen = y != HIDDEN
-        log_probs = model.classify(known).log_softmax(dim=1)
-        if not bool(seen.all()):
-            log_probs, y = log_probs[seen], y[seen]
-        class_loss = self.criterion(log_probs, y).mean()
-        logits = self.head(reverse_gradient(features, self.scale_at(progress)))
-        domain_loss = F.cross_entropy(logits, both.domain)
+        both, features, class_loss = self.read(model, source, target)
+        return self.adversarial(class_loss, features, both.domain, both.weight, progress)
+
+    def adversarial(
+        self, class_loss: Tensor, x: Tensor, domain: Tensor, weight: Tensor, progress: float
+    ) -> dict[str, Tensor]:
+        """The named losses, where the head tells the domain from x, (B, width), whose gradient is reversed."""
+        logits = self.head(reverse_gradient(x, self.scale_at(progress)))
+        loss = domain_loss(logits, domain, weight)
         with torch.no_grad():
-            accuracy = (logits.argmax(dim=1) == both.domain).float().mean()
-        total = class_loss + domain_loss
-        return {"total": total, "class": class_loss, "domain": domain_loss, "domain_accuracy": accuracy}
+            accuracy = (logits.argmax(dim=1) == domain).float().mean()
+        return {"total": class_loss + loss, "class": class_loss, "domain": loss, "domain_accuracy": accuracy}
 
     def scale_at(self, progress: float) -> float:
         """The gradient's factor (without its sign) at a progress from 0 to 1 (Ganin 2016, section 5.2.2)."""

@@ -1,4 +1,4 @@
-"""What tells domains apart: a small head on the features, and the layer that reverses its gradient."""
+"""What tells domains apart: a small head on the features, its loss, and the layer that reverses its gradient."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from src.strategies.base import weighted_mean
 
 
 class _Reverse(torch.autograd.Function):
@@ -40,3 +43,10 @@ def domain_head(feature_dim: int, hidden: int, dropout: float, num_domains: int)
         nn.Dropout(dropout), nn.Linear(feature_dim, hidden), nn.ReLU(inplace=True),
         nn.Dropout(dropout), nn.Linear(hidden, num_domains),
     )  # fmt: skip
+
+
+def domain_loss(logits: Tensor, domain: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy of (B, num_domains) logits, its weighted mean; for weights of 1 torch's own, to the bit."""
+    if bool((weight == 1).all()):
+        return F.cross_entropy(logits, domain)  # which adds up in another order
+    return weighted_mean(F.cross_entropy(logits, domain, reduction="none"), weight)

@@ -16,6 +16,8 @@ from src.provenance import mask
 Baseline = bool | dict[str, Any] | list[dict[str, Any]]
 Direction = Literal["maximize", "minimize"]
 CONSTRAINT = re.compile(r"\s*(\S+)\s*(<=|>=)\s*(\S+)\s*")
+GAP = "val.gap/roc_auc"
+"""Where validation has labelled examples of two domains."""
 STORAGES = re.compile(r"sqlite|journal|postgresql(\+\w+)?://.+")
 
 
@@ -145,11 +147,11 @@ def epochwise(name: str) -> bool:
 def _problem(name: str, oracle: bool) -> str | None:
     split, _, metric = name.rpartition("/")
     measured = split.split(".")[0] in {"val", "val_clean", "val_natural", "test", "test_natural"}
-    if name != "cost/parameters" and not (measured and metric.partition(".")[0] in {*METRICS, *CUT_METRICS}):
-        known = [f"val/{known}" for known in (*METRICS, *CUT_METRICS)]
-        hint = did_you_mean(name, [*known, "cost/parameters"])
-        return f"objective {name}: runs do not report it{hint} (runs report: {', '.join(known)}, cost/parameters)"
-    if split not in {"val", "cost"} and not oracle:
+    reported = {"roc_auc", "a_distance"} if split.endswith(".gap") else {*METRICS, *CUT_METRICS}
+    if name != "cost/parameters" and not (measured and metric.partition(".")[0] in reported):
+        known = [*(f"val/{known}" for known in (*METRICS, *CUT_METRICS)), GAP, "cost/parameters"]
+        return f"objective {name}: runs do not report it{did_you_mean(name, known)} (runs report: {', '.join(known)})"
+    if split not in {"val", "val.gap", "cost"} and not oracle:
         return (
             f"objective {name}: it is sealed until the choice is made, so that nothing is chosen by it; "
             "choose by val/..., or set oracle=true, which every table will say"

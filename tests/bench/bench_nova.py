@@ -11,13 +11,18 @@ from tempfile import TemporaryDirectory
 import h5py
 import numpy as np
 import torch
+import yaml
 
-from src.datasets import caf, packing
+from src.datasets import caf, nova_selection, packing
 from src.datasets.inputs import ArrayInputs
+from src.datasets.nova_files import labelled_rows
 from src.simulators.nova import simulate
 from tests.bench.table import Row, paired_ratios, seconds
 
 BATCH, N, EVENTS = 128, 5, 4000
+STUDY_EVENTS = 8370
+"""Events of a file of the study."""
+OFFICIAL = Path(__file__).parents[2] / "conf" / "dataset" / "selection" / "official.yaml"
 
 
 def rows() -> Iterator[Row]:
@@ -34,6 +39,7 @@ def rows() -> Iterator[Row]:
         )
         yield Row("packing: speed relative to reading the data set whole", pack(folder, selection), "×", at_least=0.5)
         yield Row("joining a file of 8,000 events to its truth", [join_time() for _ in range(N)], "s", at_most=0.1)
+        yield Row("selection and join of one 8,370-event file with all cuts", selection_times(folder), "s", at_most=1.0)
         yield Row(
             "packing: peak memory of 8 files relative to 2",
             [memory(folder, 8) / memory(folder, 2) for _ in range(3)],
@@ -76,6 +82,21 @@ def join_time() -> float:
     key = {name: np.zeros(n, np.int64) for name in caf.KEY} | {"subrun": np.arange(n) // 200, "evt": np.arange(n) % 200}
     order = rng.permutation(n)
     return seconds(lambda: caf.join({name: values[order] for name, values in key.items()}, key, "bench"))
+
+
+def selection_times(folder: Path) -> list[float]:
+    """Seconds to label the events of a file and to apply the official selection's cuts, all of them to all events."""
+    (folder / "study").mkdir()
+    (path,) = simulate(folder / "study", "genie", STUDY_EVENTS, file_events=STUDY_EVENTS)
+    selection = yaml.safe_load(OFFICIAL.read_text())
+
+    def select() -> None:
+        found = labelled_rows(path)
+        with caf.opened(path) as file:
+            nova_selection.select(file, found.key, selection)
+
+    select()
+    return [seconds(select) for _ in range(N)]
 
 
 def memory(folder: Path, files: int) -> float:

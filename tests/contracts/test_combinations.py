@@ -67,6 +67,8 @@ def configured(compose, files):
         sections["model"] = base["model"] | ({"head": "cosine"} if balance == "ldam" else {})
         if yamls.target("strategy", strategy).uses_target:
             sections["dataset"] = base["dataset"] | {"path": "two.npz"}
+        if yamls.target("strategy", strategy).adapts_late:
+            sections["trainer"] = base["trainer"] | {"select": "last"}
         return base | sections
 
     return of

@@ -19,7 +19,8 @@ def names(group: str) -> list[str]:
 def load(group: str, name: str) -> dict[str, Any]:
     """The YAML as it stands, `_target_` included."""
     content: dict[str, Any] = yaml.safe_load((CONF / group / f"{name}.yaml").read_text())
-    return content.get(group, content)  # one that brings another group's default along stands below its own name
+    content = content.get(group, content)  # one that brings another group's default along stands below its own name
+    return {key: value for key, value in content.items() if key != "defaults"}
 
 
 def target(group: str, name: str) -> Any:

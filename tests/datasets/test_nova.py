@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from src.datasets import caf
-from src.datasets.nova import NOvA, classes, domain_of
+from src.datasets.nova import NOvA
 from src.errors import UserError
 from tests.datasets.files import make_nova
 
@@ -93,17 +93,6 @@ def test_weights_are_ones_or_the_files(tmp_path, files):
     assert np.unique(found.weight[found.domain == 1]).size > 10
 
 
-def test_classes_never_carry_over():
-    iscc, pdg = np.array([1, 1, 0, 1, 1, 1, 2]), np.array([14, 16, 16, -12, -14, 11, 14])
-    assert classes(iscc, pdg).tolist() == [2, -1, 0, 1, 2, -1, -1]
-
-
-@pytest.mark.parametrize("name", ["neardet_other.h5", "neardet_genie_gibuu.h5", "genie.h5"])
-def test_an_unknown_generator_is_refused(tmp_path, name):
-    with pytest.raises(UserError, match="must contain '_genie_' or 'gibuu'"):
-        domain_of(tmp_path / name)
-
-
 def edit(path, column, values=None, row=None, value=None):
     with h5py.File(path, "a") as file:
         if values is None and row is None:
@@ -157,3 +146,142 @@ def test_the_fingerprint_knows_the_domains(tmp_path, files):
     files[0].rename(files[0].with_name("a_gibuu.h5"))
     files[1].rename(files[1].with_name("b_genie_.h5"))
     assert splits(tmp_path).fingerprint != before
+
+
+# --- the detector ---
+
+
+@pytest.fixture
+def real(tmp_path):
+    return make_nova(tmp_path, "genie", **EVEN), make_nova(tmp_path, "detector", **EVEN)
+
+
+def test_the_detector_s_truth_is_read_by_the_last_evaluation_only(tmp_path, real, monkeypatch):
+    read = []
+    opened = caf.opened
+    monkeypatch.setattr(caf, "opened", lambda path: (read.append(path.name), opened(path))[1])
+    found = splits(tmp_path, target="detector")
+    assert found.domain_names == ("genie", "detector")
+    for part in (found.train, found.val, found.test):
+        there = part.domain == 1
+        assert there.any()
+        assert (part.clean[there] == -1).all()
+        assert not part.labelled[there].any()
+        assert part.labelled[~there].all()
+    assert not [name for name in read if "truth" in name]
+    test = found.open_truth(found.test)
+    assert [name for name in read if "truth" in name]
+    assert test.labelled.all()
+    assert set(test.clean[test.domain == 1]) == {0, 1, 2}
+    assert np.array_equal(test.clean[test.domain == 0], found.test.clean[found.test.domain == 0])
+
+
+def test_a_detector_without_truth_is_left_out_of_the_test(tmp_path, real):
+    real[1].with_suffix(".truth.h5").unlink()
+    found = splits(tmp_path, target="detector")
+    assert found.open_truth is None
+    assert "no truth of the detector's events" in found.notes[-1]
+    assert (found.test.labelled == (found.test.domain == 0)).all()
+
+
+def test_source_and_target_are_chosen(tmp_path, files):
+    make_nova(tmp_path, "detector", **EVEN)
+    turned = splits(tmp_path, source="gibuu", target="genie").test
+    assert np.array_equal(turned.domain == 0, np.char.find(turned.keys["file"].astype(str), "gibuu") >= 0)
+    both = splits(tmp_path, source="both", target="detector")
+    assert both.domain_names == ("genie+gibuu", "detector")
+    assert {name.split("_")[1] for name in both.train.keys["file"][both.train.domain == 0]} == {"genie", "gibuu"}
+
+
+@pytest.mark.parametrize(("options", "why"), [
+    ({"target": "genie"}, "must not share events"),
+    ({"source": "both"}, "must not share events"),
+    ({"target": "detector", "target_labels": True}, "have no labels"),
+    ({"weighting": "accept"}, "needs weights"),
+    ({"weights": "event_list"}, "give the list"),
+    ({"balance": "study"}, "set target_labels=true"),
+])  # fmt: skip
+def test_contradictions_are_refused(options, why):
+    with pytest.raises(ValueError, match=why):
+        NOvA(**options)
+
+
+# --- the event list ---
+
+
+def test_the_list_s_weights_replace_the_files_and_other_gibuu_events_are_left_out(tmp_path, files):
+    path = tmp_path / "nova" / "gibuu_events.txt"
+    head, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([head, *lines[5:]]))
+    found = splits(tmp_path, event_list="gibuu_events.txt", weights="event_list")
+    keys, parts = everything(found)
+    assert len(keys["run"]) == 115
+    assert sum((part.domain == 1).sum() for part in parts) == 55
+    by_hand = {tuple(map(int, line.split()[:5])): float(line.split()[5]) for line in lines}
+    for part in parts:
+        there = part.domain == 1
+        named = zip(
+            *(part.keys[name][there].tolist() for name in ("run", "subrun", "cycle", "evt", "subevt")), strict=True
+        )
+        assert part.weight[there].tolist() == [by_hand[key] for key in named]
+        assert (part.weight[~there] == 1).all()
+    assert any("5" in note and "list" in note for note in found.notes), found.notes
+    assert found.fingerprint != splits(tmp_path).fingerprint
+
+
+def test_a_list_that_is_not_there_is_a_sentence(tmp_path, files):
+    with pytest.raises(UserError, match=r"event_list=other\.txt: no such file in .*nova"):
+        splits(tmp_path, event_list="other.txt")
+
+
+# --- selection, balance, files ---
+
+
+def test_the_selection_leaves_an_index_that_is_used_again(tmp_path, files, monkeypatch):
+    cuts = {"nue": {"front_planes": {"above": 40}}}
+    found = splits(tmp_path, selection=cuts)
+    (index,) = (tmp_path / "cache" / "selected").glob("*.csv")
+    _, header, *lines = index.read_text().splitlines()
+    assert set(header.split(",")) == {
+        "run",
+        "subrun",
+        "evt",
+        "subevt",
+        "cycle",
+        "weight",
+        "train_index",
+        "label",
+        "domain",
+        "file",
+    }
+    keys, _ = everything(found)
+    assert len(lines) == len(keys["run"]) < 120
+    assert "front_planes" in found.notes[0]
+    monkeypatch.setattr("src.datasets.nova_selection.select", None)
+    again = splits(tmp_path, selection=cuts)
+    assert again.fingerprint == found.fingerprint
+    assert again.notes == found.notes
+    assert np.array_equal(again.train.rows, found.train.rows)
+
+
+def test_parts_by_file_share_no_file(tmp_path):
+    found = NOvA(events=90, file_events=15, class_mix=[1.0, 1.0, 1.0], split_by="file").splits(
+        tmp_path, tmp_path / "c", 0
+    )
+    names = [set(part.keys["file"]) for part in (found.train, found.val, found.test)]
+    assert not (names[0] & names[1] | names[0] & names[2] | names[1] & names[2])
+    assert all({0, 1} == set(part.domain) for part in (found.train, found.val, found.test))
+    with pytest.raises(UserError, match="at least 3 files of a domain, and there are 2"):
+        NOvA(events=90, file_events=45, split_by="file").splits(tmp_path, tmp_path / "c", 0)
+
+
+def test_balance_is_of_labels_that_may_be_seen(tmp_path):
+    options = {"events": 400, "class_mix": [2.0, 1.0, 3.0], "balance": "joint"}
+    found = NOvA(**options).splits(tmp_path, tmp_path / "c", 0)
+    source = found.train.domain == 0
+    assert len(set(np.bincount(found.train.clean[source]))) == 1
+    assert len(set(np.bincount(found.train.clean[~source]))) > 1
+    both = found.test.clean * 2 + found.test.domain
+    assert len(set(np.bincount(both))) == 1
+    labelled = NOvA(**options, target_labels=True).splits(tmp_path, tmp_path / "c", 0).train
+    assert len(set(np.bincount(labelled.clean * 2 + labelled.domain))) == 1

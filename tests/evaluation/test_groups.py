@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from src.evaluation.groups import evaluate
-from src.evaluation.metrics import metrics
+from src.evaluation.metrics import metric_names, metrics
 
 NAMES = ("νe CC", "T-shirt/top", "a.b")
 DOMAINS = ("GENIE 3", "GiBUU")
@@ -74,3 +74,16 @@ def test_predictor_of_domains_has_no_breakdown(make):
     found = evaluate("test", s, DOMAINS, DOMAINS)
     assert not any(name.startswith("test.") for name in found)
     assert found["test/accuracy"] > 0
+
+
+def test_the_gap_of_two_domains_is_the_difference_of_their_areas(make):
+    s = make(400, domains=2)
+    found = evaluate("test", s, NAMES, DOMAINS)
+    safe = metric_names(NAMES)
+    each = [found[f"test.GENIE_3/roc_auc.{c}"] - found[f"test.GiBUU/roc_auc.{c}"] for c in safe]
+    assert [found[f"test.gap/roc_auc.{c}"] for c in safe] == pytest.approx(each, abs=1e-12)
+    assert found["test.gap/roc_auc"] == pytest.approx(np.mean(np.abs(each)), abs=1e-12)
+    assert found["test.gap/roc_auc"] > 0
+    three = replace(s, domain=np.arange(400) % 3)
+    assert not any(".gap/" in name for name in evaluate("test", three, NAMES, (*DOMAINS, "data")))
+    assert not any(".gap/" in name for name in evaluate("test", s.select(s.domain == 1), NAMES, DOMAINS))

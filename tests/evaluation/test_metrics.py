@@ -219,7 +219,16 @@ def test_confusion_of_an_empty_class_is_nan():
 
 
 def test_direction():
-    for name in ("loss", "val/loss", "ece", "test.gibuu/ece", "train/total", "train/domain"):
+    for name in (
+        "loss",
+        "val/loss",
+        "ece",
+        "test.gibuu/ece",
+        "train/total",
+        "train/domain",
+        "val.gap/roc_auc",
+        "test.gap/roc_auc.a",
+    ):
         assert not higher_is_better(name), name
     for name in (
         "val/accuracy",
@@ -227,6 +236,7 @@ def test_direction():
         "test/natural.accuracy",
         "train/events_per_second",
         "val/roc_auc.e",
+        "val.gibuu/roc_auc",
     ):
         assert higher_is_better(name), name
 

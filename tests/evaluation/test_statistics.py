@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from src.evaluation.statistics import _sign_flip, aggregate, holm, paired, summary, verdict
+from src.evaluation.statistics import _sign_flip, aggregate, holm, paired, summary, trend, verdict
 
 NUMBERS = st.lists(st.floats(-10, 10).map(lambda x: round(x, 3)), min_size=2, max_size=8)
 
@@ -102,3 +102,22 @@ def test_sign_flips_count_ties_whatever_the_rounding(hundredths):
     signs = np.array(list(itertools.product((1, -1), repeat=len(hundredths))))
     exact = np.mean(np.abs(signs @ hundredths) >= abs(sum(hundredths)))
     assert _sign_flip(np.array(hundredths) / 100, 0) == exact
+
+
+def test_a_trend_is_the_mean_slope_and_page_s_test_in_its_direction():
+    rng = np.random.default_rng(0)
+    levels = [0.5, 0.0, 1.0, 0.1]
+    rising = np.array(levels) * 2 + rng.normal(0, 0.1, (6, 4))
+    found = trend(rising, levels)
+    assert found["mean"] == pytest.approx(np.mean([np.polyfit(levels, row, 1)[0] for row in rising]))
+    assert found["low"] < 2 < found["high"]
+    order = np.argsort(levels)
+    assert found["p"] == 2 * stats.page_trend_test(rising[:, order]).pvalue < 0.001
+    falling = trend(-rising, levels)
+    assert (falling["mean"], falling["p"], falling["n"]) == (-found["mean"], found["p"], 6)
+    assert trend(rng.normal(size=(6, 4)), levels)["p"] > 0.05
+
+
+def test_two_levels_have_no_trend():
+    with pytest.raises(ValueError, match="of three levels at least"):
+        trend([[1.0, 2.0]], [0, 1])

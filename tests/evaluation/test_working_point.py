@@ -1,10 +1,10 @@
-"""Candidates at a recall by hand, average precision as scikit-learn's, and an interval that covers what it should."""
+"""Candidates at a recall by hand, average precision and ROC area as scikit-learn's, an interval that covers what it should."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from src.evaluation.working_point import (
     at_recall,
@@ -12,6 +12,7 @@ from src.evaluation.working_point import (
     average_precisions,
     interval,
     resampled,
+    roc_aucs,
 )
 
 ONES = np.ones(6)
@@ -94,3 +95,21 @@ def test_the_interval_is_the_spread_of_new_samples():
         assert ends[0] < ap(seed) < ends[1]
         widths.append(ends[1] - ends[0])
     assert np.mean(widths) == pytest.approx(high - low, rel=0.25)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]), st.booleans(), st.integers(0, 3)),
+        min_size=2,
+        max_size=40,
+    )
+)
+def test_roc_area_is_scikit_learns(events):
+    score, positive, weight = (np.array(column) for column in zip(*events, strict=True))
+    rows = np.stack([weight, weight[::-1], np.ones(len(weight))])
+    for ours, row in zip(roc_aucs(score, positive, rows), rows, strict=True):
+        if row[positive].sum() == 0 or row[~positive].sum() == 0:
+            assert np.isnan(ours)
+        else:
+            assert ours == pytest.approx(roc_auc_score(positive, score, sample_weight=row), abs=1e-12)

@@ -31,6 +31,24 @@ def test_parameter_counts_are_the_studys():
     assert parameters(model, dann) == 435_894
 
 
+def test_the_width_scales_every_layer_and_leaves_none_empty():
+    counts = {width: parameters(network(width=width)[0]) for width in (0.01, 0.125, 0.25, 0.5)}
+    assert [*counts.values()] == sorted(counts.values())
+    assert counts[0.25] == 394_548
+    model, _ = network(width=0.125)
+    assert model.feature_dim == 160
+    assert model.backbone[1].layers[0].out_channels == 2, "one a view, where int(4 · 1 · 0.125) would be none"
+    assert model(torch.rand(2, 2, 100, 80)).shape == (2, 3)
+    assert network(width=0.5)[0].feature_dim == 640
+
+
+def test_l2_is_of_the_last_layers_weights():
+    model, _ = network(l2=2e-4)
+    weight = model.head[1].weight.detach()
+    assert model.penalty().item() == pytest.approx(2e-4 * weight.double().square().sum().item())
+    assert network()[0].penalty() is None
+
+
 def test_features_are_the_320_pooled_and_1024_activations_stay_reachable():
     model, _ = network()
     z = model.eval().features(torch.rand(2, 2, 100, 80))

@@ -5,43 +5,11 @@ import torch
 
 from src.errors import UserError
 from src.models.mlr import MLR
-from src.seeding import seed_torch
 from src.strategies.dann import DANN
 from src.strategies.domain_head import reverse_gradient
 from src.strategies.erm import ERM
-from src.task import HIDDEN, Batch, Task
-
-TASK = Task(("a", "b", "c"), ("genie", "gibuu"), "vector", (6,))
-
-
-def criterion(log_probs, y):
-    return -log_probs.gather(1, y[:, None]).squeeze(1)
-
-
-def batch(n, domain, hidden=False, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    y = torch.randint(0, 3, (n,), generator=generator)
-    labels = torch.full_like(y, HIDDEN) if hidden else y
-    return Batch(
-        torch.randn(n, 6, generator=generator), labels, torch.full((n,), domain), torch.ones(n), torch.arange(n)
-    )
-
-
-class Body(MLR):
-    def setup(self, task):
-        super().setup(task)
-        self.body = torch.nn.Linear(6, 6)
-
-    def features(self, x):
-        return self.body(x)
-
-
-def made(strategy):
-    seed_torch(0, "model")
-    model = Body()
-    model.setup(TASK)
-    strategy.setup(TASK, model, criterion)
-    return model, strategy
+from src.task import Task
+from tests.strategies.domains import batch, criterion, made
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.3, 1.0, 2.5])

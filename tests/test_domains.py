@@ -1,0 +1,69 @@
+"""Runs on two domains say how far apart these lie in the features; the detector's truth changes nothing in them."""
+
+import json
+
+import h5py
+import pytest
+
+from src.datasets import caf
+from tests.datasets.files import make_nova
+
+SMALL = ["dataset=nova", "model=cnn6", "model.width=0.5", "trainer.epochs=1"]
+
+
+@pytest.fixture
+def measured(train, tmp_path):
+    def of(name, *overrides):
+        train(*SMALL, f"data_root={tmp_path / 'data'}", f"name={name}", *overrides)
+        (path,) = (tmp_path / "runs_root").glob(f"{name}-*/metrics.json")
+        return json.loads(path.read_text())
+
+    return of
+
+
+def make(tmp_path, *domains):
+    (tmp_path / "data").mkdir()
+    return [make_nova(tmp_path / "data", domain, 80, class_mix=(1, 1, 1)) for domain in domains]
+
+
+def test_the_distance_and_the_gap_are_measured(measured, tmp_path):
+    make(tmp_path, "genie", "gibuu")
+    found = measured("plain")
+    for part in ("val", "test"):
+        assert (
+            found[f"{part}.gap/a_distance.low"]
+            <= found[f"{part}.gap/a_distance"]
+            <= found[f"{part}.gap/a_distance.high"]
+        )
+    assert 0 <= found["test.gap/roc_auc"] <= 1
+    assert "val.gap/roc_auc" not in found, "the target has no labels in validation"
+    assert "val.gap/roc_auc" in measured("labelled", "dataset.target_labels=true")
+    assert not any("gap" in name for name in measured("domain", "strategy=discriminator"))
+
+
+@pytest.mark.parametrize("strategy", ["erm", "dann"])
+def test_the_detector_s_truth_decides_nothing_but_the_last_evaluation(measured, tmp_path, strategy):
+    """With every label of the detector changed, the network is the same, bit for bit; only what is said of it differs."""
+    _, path = make(tmp_path, "genie", "detector")
+    arguments = ["dataset.target=detector", f"strategy={strategy}"]
+    before = measured("before", *arguments)
+    with h5py.File(path.with_suffix(".truth.h5"), "a") as file:
+        file[f"{caf.TRUTH}/iscc"][:] = 0
+    after = measured("after", *arguments)
+    same = [name for name in before if name.startswith(("val", "train", "data/train", "data/val", "test.genie"))]
+    assert len(same) > 30
+    assert {name: before[name] for name in same} == pytest.approx(
+        {name: after[name] for name in same}, nan_ok=True, abs=0
+    )
+    assert (
+        before["test.detector/recall.nc"] != after["test.detector/recall.nc"]
+        or before["test.detector/accuracy"] != after["test.detector/accuracy"]
+    )
+
+
+def test_watching_what_is_sealed_is_refused(measured, tmp_path):
+    from src.errors import UserError
+
+    make(tmp_path, "genie", "detector")
+    with pytest.raises(UserError, match="part of its truth is sealed"):
+        measured("watched", "dataset.target=detector", "trainer.watch=[test]")

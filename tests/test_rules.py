@@ -1,0 +1,44 @@
+"""Rules between components: refused in one sentence that says what to do, and not refused once it is done."""
+
+import pytest
+
+from src import config
+from src.rules import broken
+
+
+@pytest.fixture
+def parts(compose):
+    def of(*overrides):
+        cfg = compose("dataset=arrays", "model=lenet", "strategy=adda", "trainer.select=last", *overrides)
+        return config.Checker().parts(config.plain(cfg))
+
+    return of
+
+
+@pytest.mark.parametrize("strategy", ["adda", "freeze_domain_nodes"])
+def test_a_strategy_that_adapts_late_is_not_judged_by_the_source_before(parts, strategy):
+    assert parts(f"strategy={strategy}")[1] == []
+    for select in ("best", "clean"):
+        (sentence,) = parts(f"strategy={strategy}", f"trainer.select={select}", "dataset.clean.per_class=2")[1]
+        assert sentence.startswith(
+            f"strategy={strategy} turns to the target late in the training, and the best epoch on"
+        )
+        assert sentence.endswith("; use trainer.select=last")
+    for stop in (["trainer.patience=3"], ["trainer.stop=ewma", "trainer.monitor=val/loss"]):
+        (sentence,) = parts(f"strategy={strategy}", *stop)[1]
+        assert sentence.endswith("; use trainer.stop=patience with trainer.patience=null")
+
+
+def test_weights_are_given_only_to_losses_that_take_them(parts):
+    for strategy, takes in (("erm", True), ("dann", True), ("gce", False), ("cuts", False)):
+        found, problems = parts(f"strategy={strategy}")
+        assert problems == []
+        found["dataset"].weighting = "loss"
+        sentences = [*broken(found)]
+        assert (sentences == []) == takes
+        if not takes:
+            (sentence,) = sentences
+            assert sentence.startswith("dataset=arrays dataset.weighting=loss weighs events in the loss, which "
+                                       f"strategy={strategy} does not take; use strategy=adda, cdan, ")  # fmt: skip
+            assert "erm" in sentence
+            assert f", {strategy}" not in sentence
