@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from src import checkpoint
 from src.augmentations.none import NoAugmentation
@@ -28,9 +28,9 @@ BATCH = 512
 class HeadOnly(Model):
     """A model's last layer, whose inputs are the penultimate activations."""
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__()
-        self.head = head
+        self.head, self.l2 = model.head, model.l2
 
     def setup(self, task: Task) -> None:
         """The layer is there already."""
@@ -65,7 +65,7 @@ def retrain_head(task: Task, predictor: Predictor, trainer: Trainer) -> int:
         augmentation=NoAugmentation(), make_optimizer=trainer.make_optimizer, make_schedule=trainer.make_schedule,
         seed=trainer.seed, folder=folder, on_epoch=lambda epoch, found: None, resume=trainer.resume,
     )  # fmt: skip
-    stage.minimise(HeadOnly(model.head), strategy)
+    stage.minimise(HeadOnly(model), strategy)
     path = trainer.folder / trainer.options.weights
     state = checkpoint.load(path, trainer.device)
     checkpoint.save(path, {**state, "model": model.state_dict(), "strategy": strategy.state_dict()})

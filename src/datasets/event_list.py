@@ -6,9 +6,6 @@ or not: run, subrun, cycle, evt, subevt and weight, and others, which are ignore
 
 from __future__ import annotations
 
-import contextlib
-import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from src.datasets import caf
-from src.datasets.cache import unwritable
 from src.errors import UserError
 from src.task import BoolArray, IntArray
 
@@ -82,21 +78,6 @@ def _numbers(texts: Sequence[str], kind: type[np.generic]) -> npt.NDArray[Any] |
         return np.array(texts, dtype=np.str_).astype(kind)
     except (ValueError, OverflowError):
         return None
-
-
-def write(path: Path, columns: caf.Columns) -> None:
-    """A list that `read` gives back to the bit; complete or not there. Raises UserError if it cannot be written."""
-    rows = zip(*(columns[name].tolist() for name in COLUMNS), strict=True)
-    text = "\n".join([" ".join(COLUMNS), *(" ".join(map(repr, row)) for row in rows), ""])
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        partial.write_text(text)
-        os.replace(partial, path)
-    except OSError as error:
-        raise unwritable(path, error) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def matched(keys: caf.Columns, listed: caf.Columns, selected: BoolArray, where: str) -> tuple[IntArray, str]:

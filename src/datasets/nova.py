@@ -119,7 +119,7 @@ class NOvA(Dataset):
         if self.event_list is not None:
             listed = self._list_file(paths)
             fingerprint = digest(identity, digests([listed], cache_root)[listed])
-            everything, note = self._as_listed(everything, listed)
+            everything, note = self._as_listed(everything, listed, paths)
             notes += (note,)
         everything, note = weighted(everything, self.weighting, numpy_stream(seed, "accept"))
         notes += (note,) if note else ()
@@ -146,14 +146,11 @@ class NOvA(Dataset):
         paths = event_files(path) if path.is_dir() else [path]
         if not paths:
             raise UserError(f"{path}: no .h5 files in this folder")
-        keys = []
-        for file in paths:
-            with caf.opened(file) as handle:
-                keys.append(caf.map_keys(handle))
+        keys = [_keys([file]) for file in paths]
         content = digests(paths, cache_root)
         rows = [(file, np.arange(len(key["run"]))) for file, key in zip(paths, keys, strict=True)]
         maps = packing.packed(rows, digest("all", [content[file] for file in paths]), cache_root)
-        columns = {name: np.concatenate([key[name] for key in keys]).astype(np.int64) for name in caf.KEY}
+        columns = {name: np.concatenate([key[name] for key in keys]) for name in caf.KEY}
         of_file = np.repeat([file.name for file in paths], [len(key["run"]) for key in keys])
         return Unlabelled(ArrayInputs(maps, self.scale), {**columns, "file": of_file})
 
@@ -172,6 +169,11 @@ class NOvA(Dataset):
             if missing := set(wanted) - {origin(path) for path in paths}:
                 raise UserError(
                     f"{data_root / self.folder}: no {missing.pop()} events; both domains are needed (file names tell them)"
+                )
+            names = [path.name for path in paths]
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise UserError(
+                    f"{data_root / self.folder}: several files are called {min(twice)}; names tell files apart: rename one"
                 )
             return paths, ()
         folders = [self._simulated(who, cache_root) for who in wanted]
@@ -250,17 +252,21 @@ class NOvA(Dataset):
             raise UserError(f"dataset.event_list={self.event_list}: no such file in {beside[0]}")
         return path
 
-    def _as_listed(self, everything: Split, path: Path) -> tuple[Split, str]:
-        """GiBUU's events that the list has, with the list's weights if these are used; and how the two differ."""
-        theirs = np.char.find(np.char.lower(everything.keys["file"].astype(str)), "gibuu") >= 0
-        keys = {name: everything.keys[name][theirs] for name in caf.KEY}
+    def _as_listed(self, everything: Split, path: Path, paths: Sequence[Path]) -> tuple[Split, str]:
+        """GiBUU's events that the list has, with the list's weights if these are used; and how list and selection differ."""
+        theirs = np.flatnonzero(np.isin(everything.keys["file"], [p.name for p in paths if origin(p) == "gibuu"]))
+        every = _keys([p for p in paths if origin(p) == "gibuu"])
+        at = caf.join({name: everything.keys[name][theirs] for name in caf.KEY}, every, str(path))
+        selected = np.zeros(len(every["run"]), dtype=bool)
+        selected[at] = True
         listed = event_list.read(path)
-        row, note = event_list.matched(keys, listed, np.ones(int(theirs.sum()), dtype=bool), str(path))
-        keep = ~theirs
-        keep[theirs] = row >= 0
+        row, note = event_list.matched(every, listed, selected, str(path))
+        found = row[at]
+        keep = np.ones(len(everything), dtype=bool)
+        keep[theirs] = found >= 0
         weight = everything.weight.copy()
         if self.weights == "event_list":
-            weight[np.flatnonzero(theirs)[row >= 0]] = listed["weight"][row[row >= 0]]
+            weight[theirs] = np.append(listed["weight"], 1.0)[found]
         return replace(everything, weight=weight).select(keep), note
 
     def _parts(self, everything: Split, seed: int) -> tuple[Split, Split, Split]:
@@ -293,6 +299,15 @@ def _bar(total: int, who: str) -> Any:
 
     shown = sys.stderr.isatty()
     return tqdm(total=total, desc=f"simulating {who} events", unit="event", disable=not shown, leave=False)
+
+
+def _keys(paths: Sequence[Path]) -> caf.Columns:
+    """Index columns of all pixel maps of the files, in their order."""
+    found = []
+    for path in paths:
+        with caf.opened(path) as file:
+            found.append(caf.map_keys(file))
+    return {name: np.concatenate([one[name] for one in found]).astype(np.int64) for name in caf.KEY}
 
 
 def _index_of(found: Any, domain: int) -> caf.Columns:

@@ -35,5 +35,5 @@ def events(
             axes.set_title(f"{display(title, 60)}\n{view}" if not v else view, fontsize=10)
             axes.set_xlabel(across if i == rows - 1 else "")
             axes.set_ylabel(up if not v else "")
-    figure.colorbar(image, ax=panels, label=charge, shrink=0.9)
+    figure.colorbar(image, ax=panels, label=charge, shrink=0.9, aspect=15 * rows, fraction=0.03)
     return figure

@@ -66,10 +66,16 @@ LEVELS = {
 }  # fmt: skip
 
 
+def changes(level: Level) -> dict[str, tuple[str, ...]]:
+    """Sweep → what the level changes in it, in the order in which they run."""
+    own = {CLASSIFIERS: level.classifiers, SCAN: level.scan, DETECTOR: level.detector}
+    return {name: (*level.all, *changed) for name, changed in own.items()}
+
+
 def run(places: Places, level: Level) -> Path:
     """Everything that the level asks for; returns the page."""
-    for name, changed in ((CLASSIFIERS, level.classifiers), (SCAN, level.scan), (DETECTOR, level.detector)):
-        sweep(SWEEPS, name, *places.overrides(), *level.all, *changed)
+    for name, changed in changes(level).items():
+        sweep(SWEEPS, name, *places.overrides(), *changed)
     found = find(*(places.study(name) for name in (CLASSIFIERS, SCAN, DETECTOR)))
     out = Path(places.studies_root) / PAGE
     notes = [level.note, *found.both.prepared.splits.notes[:1]]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 GENERATORS = ("genie", "gibuu")
 VIEWS = ("x-z", "y-z")
 MONITOR = "val/balanced_accuracy"
-EACH = 2
+EACH = 1
 """Events of a class in the display."""
 
 Drawn = Iterator[tuple[str, "Figure"]]

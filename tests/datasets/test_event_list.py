@@ -62,24 +62,25 @@ def test_a_bad_list_is_named_with_its_line(tmp_path, text, why):
         listed(tmp_path, text)
 
 
-def test_a_list_that_cannot_be_read_or_written(tmp_path):
+def test_a_list_that_cannot_be_read(tmp_path):
     with pytest.raises(UserError, match=r"none\.txt: cannot be read \(No such file"):
         event_list.read(tmp_path / "none.txt")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"binary: cannot be read \(it is not text\)"):
         event_list.read(tmp_path / "binary")
-    with pytest.raises(UserError, match="cannot write"):
-        event_list.write(tmp_path / "no" / "folder.txt", columns([]))
 
 
-def test_what_is_written_is_read_to_the_bit_and_replaces_what_was_there(tmp_path):
-    rng = np.random.default_rng(0)
-    table = {name: rng.integers(0, 2**32, 50) for name in caf.KEY} | {"weight": rng.lognormal(0, 9, 50)}
-    for _ in range(2):
-        event_list.write(tmp_path / "list.txt", table)
-    found = event_list.read(tmp_path / "list.txt")
-    assert all(np.array_equal(found[name], table[name]) for name in table)
-    assert [path.name for path in tmp_path.iterdir()] == ["list.txt"]
+def test_the_simulator_s_list_is_of_the_events_with_a_map(tmp_path):
+    from tests.datasets.files import make_nova
+
+    path = make_nova(tmp_path, "gibuu")
+    with caf.opened(path) as file:
+        keys = caf.map_keys(file)
+    found = event_list.read(path.with_name("gibuu_events.txt"))
+    row, note = event_list.matched(keys, found, np.ones(60, dtype=bool), "list")
+    assert np.array_equal(np.sort(row), np.arange(60))
+    assert note == "list: 60 of the 60 events selected here are listed"
+    assert ((found["weight"] > 1) & (found["weight"] < 10)).mean() > 0.9
 
 
 row = st.tuples(st.just(11), st.integers(0, 2), st.just(0), st.integers(1, 3), st.integers(1, 2))

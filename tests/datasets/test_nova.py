@@ -285,3 +285,20 @@ def test_balance_is_of_labels_that_may_be_seen(tmp_path):
     assert len(set(np.bincount(both))) == 1
     labelled = NOvA(**options, target_labels=True).splits(tmp_path, tmp_path / "c", 0).train
     assert len(set(np.bincount(labelled.clean * 2 + labelled.domain))) == 1
+
+
+def test_what_is_listed_and_not_selected_is_told_apart_from_what_is_not_there(tmp_path, files):
+    path = tmp_path / "nova" / "gibuu_events.txt"
+    path.write_text(path.read_text() + "99999 0 0 1 1 2.0\n")
+    found = splits(tmp_path, event_list="gibuu_events.txt", selection={"nue": {"front_planes": {"above": 40}}})
+    note = next(note for note in found.notes if "events selected here are listed" in note)
+    assert "listed but not selected here" in note
+    assert "1 listed but not found here" in note or "1 events listed but not found here" in note, note
+
+
+def test_files_of_one_name_are_refused(tmp_path, files):
+    folder = tmp_path / "nova" / "again"
+    folder.mkdir()
+    (folder / files[0].name).write_bytes(files[0].read_bytes())
+    with pytest.raises(UserError, match=f"several files are called {files[0].name}"):
+        splits(tmp_path)
