@@ -28,9 +28,8 @@ test: setup ## the fast tests
 
 KILL = tests/studies/test_deaths.py tests/studies/test_clusters.py
 
-test-slow: setup ## the tests that train for longer; test_claims, whose trainings take all cores, one by one
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --dist worksteal $(KILL:%=--ignore %) --ignore tests/test_claims.py
-	$(BIN)/python -m pytest -m slow tests/test_claims.py
+test-slow: setup ## the tests that train for longer
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --dist worksteal $(KILL:%=--ignore %)
 
 test-kill: setup ## the slow tests that kill and requeue processes, one by one
 	$(BIN)/python -m pytest -m slow $(KILL)
