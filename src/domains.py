@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from src.evaluation.a_distance import FOLDS, a_distance
-from src.inference import activations
+from src.inference import embeddings
 from src.strategies.base import Predictor, Strategy
 from src.task import Split
 
@@ -16,9 +16,10 @@ from src.task import Split
 def distances(
     predictor: Predictor, parts: Mapping[str, Split], device: torch.device, rng: np.random.Generator
 ) -> dict[str, float]:
-    """`<part>.gap/a_distance` of the network's features, and the 95 % interval of each over the probe's folds (.low, .high).
+    """`<part>.gap/a_distance` of the strategy's embedding, and the 95 % interval of each over the probe's folds (.low, .high).
 
-    Nothing where the scores are not the network's own, or a part does not hold FOLDS examples of each of two domains.
+    Nothing where it predicts no classes or scores by more than logits, or a part does not hold FOLDS examples of each of
+    two domains.
     """
     found: dict[str, float] = {}
     if predictor.strategy.predicts != "class" or type(predictor.strategy).scores is not Strategy.scores:
@@ -26,7 +27,7 @@ def distances(
     for name, part in parts.items():
         present, counts = np.unique(part.domain, return_counts=True)
         if len(present) == 2 and counts.min() >= FOLDS:
-            seen = activations(predictor.model, part.inputs, part.rows, device).features
+            seen = embeddings(predictor, part.inputs, part.rows, device)
             said = a_distance(seen, part.domain, rng)
             metric = f"{name}.gap/a_distance"
             found |= {metric: said["mean"], f"{metric}.low": said["low"], f"{metric}.high": said["high"]}

@@ -23,6 +23,7 @@ from src.config import Experiment
 from src.decoupled import retrain_head
 from src.errors import UserError, did_you_mean
 from src.evaluation import plots, predictions
+from src.evaluation.metrics import metric_names
 from src.evaluation.predictions import Predictions
 from src.inference import probabilities
 from src.judging import Judge, judge, natural_prior
@@ -169,6 +170,12 @@ def prepare(experiment: Experiment, splits: Splits) -> Prepared:
         for kind, labels in (("clean", part.clean), ("observed", part.labels)):
             shares = class_counts(labels, num_classes) / max(1, len(part))
             facts |= {f"data/{name}/{kind}.{c}": float(share) for c, share in enumerate(shares)}
+        for d, domain in enumerate(metric_names(splits.domain_names) if len(splits.domain_names) > 1 else ()):
+            known = class_counts(part.clean[part.domain == d], num_classes)
+            facts[f"data/{name}.{domain}/size"] = float((part.domain == d).sum())
+            facts |= {
+                f"data/{name}.{domain}/clean.{c}": n / known.sum() for c, n in enumerate(known.tolist()) if known.any()
+            }
     return Prepared(splits, train, target, task, facts)
 
 

@@ -28,6 +28,17 @@ def probabilities(
     return torch.cat(parts).numpy()
 
 
+@torch.inference_mode()
+def embeddings(
+    predictor: Predictor, inputs: Inputs, rows: IntArray, device: torch.device, batch_size: int = BATCH
+) -> npt.NDArray[np.float32]:
+    """What the strategy compares domains in, (n, width), rows and mode as above."""
+    predictor.eval()
+    strategy, model = predictor.strategy, predictor.model
+    parts = [strategy.embedding(model, x).float().cpu() for x in _batches(inputs, rows, device, batch_size)]
+    return torch.cat(parts).numpy()
+
+
 @dataclass(frozen=True)
 class Activations:
     """What a network makes of n examples, float32."""

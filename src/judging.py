@@ -88,6 +88,8 @@ def class_mixes(
         return None
     if getattr(experiment.dataset, "weighting", None) == "loss":  # the loss saw weights, and only counts are known
         return None
+    if strategy.uses_target and getattr(experiment.dataset, "target_labels", False):  # it saw the target's labels, too
+        return None
     seen = strategy.class_mix(experiment.imbalance_strategy.effective_prior())
     stated = np.asarray(natural or task.class_counts, dtype=np.float64)
     deployed = stated if natural else strategy.true_mix(stated)

@@ -56,7 +56,8 @@ class Choice:
         """Whether what is trained and what scores is the model alone."""
         strategy = self.strategy
         more = strategy.uses_target or strategy.uses_clean or strategy.weighs or hasattr(strategy, "lr_factor")
-        return type(strategy).scores is Strategy.scores and not more
+        own = type(strategy).scores is not Strategy.scores or type(strategy).logits is not Strategy.logits
+        return not own and not more
 
     # --- how they are named ---
 

@@ -3,12 +3,21 @@
 import json
 
 import h5py
+import numpy as np
 import pytest
+import torch
 
 from src.datasets import caf
+from src.datasets.inputs import ArrayInputs
+from src.domains import distances
+from src.evaluation.a_distance import a_distance
+from src.strategies.base import Predictor
+from src.strategies.freeze_domain_nodes import FreezeDomainNodes
+from src.task import Split
 from tests.datasets.files import make_nova
+from tests.strategies.domains import made
 
-SMALL = ["dataset=nova", "model=cnn6", "model.width=0.5", "trainer.epochs=1"]
+SMALL = ["dataset=nova", "model=cnn6", "model.width=0.5", "trainer.epochs=1", "figures=false"]
 
 
 @pytest.fixture
@@ -38,7 +47,33 @@ def test_the_distance_and_the_gap_are_measured(measured, tmp_path):
     assert 0 <= found["test.gap/roc_auc"] <= 1
     assert "val.gap/roc_auc" not in found, "the target has no labels in validation"
     assert "val.gap/roc_auc" in measured("labelled", "dataset.target_labels=true")
-    assert not any("gap" in name for name in measured("domain", "strategy=discriminator"))
+    assert not any("gap" in name for name in measured("domain", "strategy=discriminator", "figures=true"))
+    (figure,) = (tmp_path / "runs_root").glob("domain-*/figures/saliency.png")
+    assert figure.stat().st_size > 10_000
+
+
+def test_after_the_cut_the_distance_is_that_of_the_nodes_that_are_left():
+    """Node 1 alone tells the domains apart, completely; the probe draws the same examples either way."""
+    model, strategy = made(FreezeDomainNodes())
+    n, domain = 400, np.arange(400) % 2
+    x = np.random.default_rng(0).normal(size=(n, 6)).astype(np.float32)
+    with torch.no_grad():
+        model.body.weight.copy_(torch.eye(6))
+        model.body.bias.zero_()
+    x[:, 1] += 9 * domain
+    known = np.zeros(n, dtype=np.int64)
+    part = Split(ArrayInputs(x), np.arange(n), known, known, domain, np.ones(n), np.ones(n, dtype=bool))
+
+    def measured_now():
+        rng = np.random.default_rng(3)
+        return distances(Predictor(model, strategy), {"val": part}, torch.device("cpu"), rng)["val.gap/a_distance"]
+
+    before = measured_now()
+    strategy.mask[1] = 0
+    kept = a_distance(np.delete(x, 1, axis=1), domain, np.random.default_rng(3))["mean"]
+    assert before > 1.9
+    assert measured_now() == pytest.approx(kept, abs=1e-6)
+    assert kept < 0.4
 
 
 @pytest.mark.parametrize("strategy", ["erm", "dann"])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from src.datasets.inputs import ArrayInputs
-from src.inference import activations, probabilities
+from src.inference import activations, embeddings, probabilities
 from src.models.lenet import LeNet
 from src.models.mlr import MLR
 from src.models.mobilenet import MobileNet
@@ -54,6 +54,25 @@ def test_the_probabilities_are_a_plain_prediction_s(model, inputs):
     rows = np.arange(12)
     plain = probabilities(Predictor(model, strategy), inputs, rows, CPU)
     np.testing.assert_array_equal(activations(model, inputs, rows, CPU).probabilities, plain)
+
+
+def test_embeddings_are_what_the_strategy_compares_domains_in(model, inputs):
+    class Own(ERM):
+        def embedding(self, model, x):
+            assert not model.training
+            assert not self.training
+            return super().embedding(model, x)[:, :3] + 1
+
+    def found(strategy):
+        strategy.setup(TASK, model, negative_log_likelihood)
+        model.train()
+        return embeddings(Predictor(model, strategy), inputs, rows, CPU, batch_size=3)
+
+    rows = np.array([7, 2, 9, 9])
+    own, plain = found(Own()), found(ERM())
+    features = activations(model, inputs, rows, CPU, batch_size=3).features
+    np.testing.assert_array_equal(plain, features)
+    np.testing.assert_array_equal(own, features[:, :3] + 1)
 
 
 def test_a_mapped_file_is_read_ahead_to_the_same(model, inputs, tmp_path):

@@ -3,7 +3,8 @@
 import pytest
 
 from src import config
-from src.rules import broken
+from src.rules import Choice, broken
+from src.strategies.erm import ERM
 
 
 @pytest.fixture
@@ -27,6 +28,18 @@ def test_a_strategy_that_adapts_late_is_not_judged_by_the_source_before(parts, s
     for stop in (["trainer.patience=3"], ["trainer.stop=ewma", "trainer.monitor=val/loss"]):
         (sentence,) = parts(f"strategy={strategy}", *stop)[1]
         assert sentence.endswith("; use trainer.stop=patience with trainer.patience=null")
+
+
+def test_plain_is_what_the_model_alone_scores():
+    class Own(ERM):
+        def logits(self, model, x):
+            return -model(x)
+
+    class Changed(ERM):
+        def scores(self, model, x):
+            return super().scores(model, x) ** 2
+
+    assert [Choice({"strategy": strategy}).plain for strategy in (ERM(), Own(), Changed())] == [True, False, False]
 
 
 def test_weights_are_given_only_to_losses_that_take_them(parts):

@@ -7,10 +7,13 @@ import torch
 from src import experiment, explain, runs
 from src.errors import UserError
 from src.evaluation.predictions import load
+from src.evaluation.saliency import grad_cam
 from src.models.lenet import LeNet
 from src.showcase import showcase
 from src.strategies.base import Predictor
+from src.strategies.discriminator import Discriminator
 from src.strategies.erm import ERM
+from src.strategies.freeze_domain_nodes import FreezeDomainNodes
 from src.task import Task
 from src.tracking import Tracking
 from tests.test_training import only_run
@@ -91,9 +94,9 @@ def test_figures_of_a_run_that_left_the_test_alone_are_of_validation(train, tmp_
     assert (folder / "figures" / "saliency.png").exists()
 
 
-def predictor(strategy=None):
+def predictor(strategy=None, domains=("all",)):
     torch.manual_seed(0)
-    task = Task(("a", "b"), ("all",), "image", (1, 16, 16))
+    task = Task(("a", "b"), domains, "image", (1, 16, 16))
     model = LeNet(channels=[4, 8])
     model.setup(task)
     strategy = strategy or ERM()
@@ -127,6 +130,22 @@ def test_the_rarest_class_is_explained_candidates_false_alarms_and_misses(make_s
     assert "p(b)" in figure.get_supxlabel()
     shown = [axes for axes in figure.axes if axes.images]
     assert len(shown) == 2 * (8 + 8 + 4)  # of four alphas there are four misses at most
+
+
+@pytest.mark.parametrize("strategy", [Discriminator(), FreezeDomainNodes()], ids=["domain", "nodes"])
+def test_strategies_with_logits_of_their_own_are_explained_by_these(make_split, monkeypatch, strategy):
+    trained, part, seen = predictor(strategy, ("genie", "gibuu")), split(make_split), []
+    monkeypatch.setattr(explain, "grad_cam", lambda *given: seen.append(given) or grad_cam(*given))
+    said = experiment.predict(trained, part, torch.device("cpu"))
+    trained.strategy.train()
+    assert explain.saliency(trained, part, said, ("a", "b"), 1, torch.device("cpu")) is not None
+    ((model, x, target, logits),) = seen
+    assert torch.equal(logits(x), strategy.logits(model, x)), "without dropout"
+    assert set(target.tolist()) == {1}
+    if isinstance(strategy, FreezeDomainNodes):
+        before = grad_cam(*seen[0])
+        strategy.mask[::2] = 0
+        assert not torch.allclose(grad_cam(*seen[0]), before)
 
 
 def test_where_scores_are_not_the_networks_or_one_class_is_there_nothing_is_explained(make_split):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -27,13 +28,15 @@ from src.datasets.nova_files import event_files, labelled_rows, origin, truth, t
 from src.datasets.selected_index import read_index, write_index
 from src.errors import UserError
 from src.seeding import numpy_stream
-from src.task import HIDDEN, IntArray, Split, Splits
+from src.task import HIDDEN, BoolArray, IntArray, Split, Splits
 
 log = logging.getLogger(__name__)
 
 CLASSES = ("nc", "nue", "numu")
 NATURAL_PRIOR = (0.3219, 0.0312, 0.6469)
 PARTS = 3  # training, validation, test
+SELECTED_BY = ("nova_cuts.py", "nova_selection.py", "caf_tables.py", "nova_files.py", "caf.py")
+"""The code that decides which events are in the index."""
 
 
 class NOvA(Dataset):
@@ -52,7 +55,7 @@ class NOvA(Dataset):
         *,
         folder: str = "nova",
         source: Literal["genie", "gibuu", "both"] = "genie",
-        target: Literal["genie", "gibuu", "detector"] = "gibuu",
+        target: Literal["genie", "gibuu", "detector", "none"] = "gibuu",
         scale: Scale = "unit",
         selection: dict[str, Any] | None = None,
         event_list: str | None = None,
@@ -77,10 +80,12 @@ class NOvA(Dataset):
         fractions_ok(val_fraction, test_fraction)
         if not sum(class_mix):
             raise ValueError("class_mix is zero for all classes")
-        if target == source or (source == "both" and target != "detector"):
+        if target == source or (source == "both" and target in {"genie", "gibuu"}):
             raise ValueError(f"source={source} and target={target}: they must not share events")
-        if target == "detector" and target_labels:
-            raise ValueError("target_labels=true: the detector's events have no labels")
+        if target in {"detector", "none"} and target_labels:
+            raise ValueError(f"target_labels=true: target={target} has no labels")
+        if target == "none" and balance in {"domain", "joint", "study"}:
+            raise ValueError(f"balance={balance} is of two domains, and target=none leaves one: use balance=class")
         if weighting != "metrics" and weights == "none":
             raise ValueError(f"weighting={weighting} needs weights: set weights=file or weights=event_list")
         if weights == "event_list" and event_list is None:
@@ -90,6 +95,7 @@ class NOvA(Dataset):
         nova_selection.check(selection or {})
         self.thinning = Thinning(train_size, class_counts, imbalance_ratio, imbalance_profile, clean)
         self.folder, self.source, self.target, self.scale = folder, source, target, scale
+        self.domains = len(self.domain_names)  # type: ignore[misc]
         self.selection, self.event_list = selection or {}, event_list
         self.weights, self.weighting = weights, weighting
         self.balance, self.target_labels, self.split_by = balance, target_labels, split_by
@@ -98,43 +104,45 @@ class NOvA(Dataset):
         self.class_mix, self.simulation_seed = class_mix, simulation_seed
 
     @property
-    def origins(self) -> tuple[tuple[str, ...], str]:
-        """(the source's, the target's)."""
-        return ("genie", "gibuu") if self.source == "both" else (self.source,), self.target
+    def origins(self) -> tuple[str, ...]:
+        """Where events are wanted from: the source's, then the target's."""
+        source = ("genie", "gibuu") if self.source == "both" else (self.source,)
+        return source if self.target == "none" else (*source, self.target)
 
     @property
-    def domain_names(self) -> tuple[str, str]:
-        source, target = self.origins
-        return "+".join(source), target
+    def domain_names(self) -> tuple[str, ...]:
+        source = "genie+gibuu" if self.source == "both" else self.source
+        return (source,) if self.target == "none" else (source, self.target)
 
     def splits(self, data_root: Path, cache_root: Path, seed: int) -> Splits:
         paths, notes = self.files(data_root, cache_root)
         content = digests(paths, cache_root)
-        identity = digest([(content[path], origin(path)) for path in paths], self.selection)
-        table, more = self._selected(paths, identity, cache_root)
-        maps = packing.packed(_rows(table, paths), digest("selected", identity), cache_root)
+        code = file_digest([Path(__file__).with_name(name) for name in SELECTED_BY])
+        files = [(content[path], path.name) for path in paths]
+        fingerprint = digest(code, files, self.selection, self.source, self.target)
+        table, told = self._selected(paths, fingerprint, cache_root)
+        maps = packing.packed(_rows(table, paths), digest("selected", fingerprint), cache_root)
         everything = self._joined(table, maps)
-        notes += more
-        fingerprint = identity
+        notes += told
         if self.event_list is not None:
             listed = self._list_file(paths)
-            fingerprint = digest(identity, digests([listed], cache_root)[listed])
+            fingerprint = digest(fingerprint, digests([listed], cache_root)[listed])
             everything, note = self._as_listed(everything, listed, paths)
             notes += (note,)
-        everything, note = weighted(everything, self.weighting, numpy_stream(seed, "accept"))
+        weighs = _of(everything, paths, "gibuu") & (self.weights != "none")
+        everything, note = weighted(everything, weighs, self.weighting, numpy_stream(seed, "accept"))
         notes += (note,) if note else ()
-        train, val, test = self._parts(everything, seed)
-        self._complete(train, data_root)
+        train, val, test = self._parts(everything, paths, seed)
+        self._complete(train)
         train, clean = self.thinning.apply(train, len(CLASSES), seed)
         open_truth = None
-        if self.target == "detector":
-            sealed = [truth_file(path) for path in paths if origin(path) == "detector"]
+        if sealed := [truth_file(path) for path in paths if origin(path) == "detector"]:
             if all(path.exists() for path in sealed):
                 open_truth = partial(_opened, paths)
                 fingerprint = digest(fingerprint, list(digests(sealed, cache_root).values()))
             else:
                 notes += (
-                    f"no truth of the detector's events in {paths[0].parent}: the test is of {self.source}'s only",
+                    f"no truth of the detector's events in {sealed[0].parent}: the test is of {self.source}'s only",
                 )
         return Splits(
             train, val, test, CLASSES, self.domain_names, clean, views=2, natural_prior=NATURAL_PRIOR,
@@ -161,22 +169,21 @@ class NOvA(Dataset):
 
         Raises UserError if there are files of one of the two only.
         """
-        source, target = self.origins
-        wanted = (*source, target)
         there = event_files(data_root / self.folder)
         if there:
-            paths = [path for path in there if origin(path) in wanted]
-            if missing := set(wanted) - {origin(path) for path in paths}:
+            paths = [path for path in there if origin(path) in self.origins]
+            if missing := set(self.origins) - {origin(path) for path in paths}:
                 raise UserError(
-                    f"{data_root / self.folder}: no {missing.pop()} events; both domains are needed (file names tell them)"
+                    f"{data_root / self.folder}: no {missing.pop()} events; source={self.source} and target={self.target} need "
+                    "them (file names tell them; target=none learns without a second domain)"
                 )
-            names = [path.name for path in paths]
-            if twice := {name for name in names if names.count(name) > 1}:
+            twice = [name for name, count in Counter(path.name for path in paths).items() if count > 1]
+            if twice:
                 raise UserError(
-                    f"{data_root / self.folder}: several files are called {min(twice)}; names tell files apart: rename one"
+                    f"{data_root / self.folder}: several files are called {twice[0]}; names tell files apart: rename one"
                 )
             return paths, ()
-        folders = [self._simulated(who, cache_root) for who in wanted]
+        folders = [self._simulated(who, cache_root) for who in self.origins]
         notes = f"no .h5 files in {data_root / self.folder}: simulated events are used ({folders[0].parent})"
         return [path for folder in folders for path in event_files(folder)], (notes,)
 
@@ -201,32 +208,40 @@ class NOvA(Dataset):
         code = file_digest(sorted(Path(simulators.__file__).parent.glob("nova*.py")))
         return completed(cache_root / "simulated" / f"nova-{who}-{digest(parameters, code)}", make)
 
-    def _selected(self, paths: Sequence[Path], identity: str, cache_root: Path) -> tuple[caf.Columns, tuple[str, ...]]:
+    def _selected(self, paths: Sequence[Path], name: str, cache_root: Path) -> tuple[caf.Columns, tuple[str, ...]]:
         """(the index of the events that pass the selection, notes); made once, and kept under cache_root/selected."""
-        path, flow = (cache_root / "selected" / f"{identity}{suffix}" for suffix in (".csv", ".txt"))
-        if not path.exists():
-            parts: list[caf.Columns] = []
-            tables: dict[str, list[tuple[nova_selection.Passed, IntArray]]] = {}
-            dropped = 0
-            for file in paths:
-                found = labelled_rows(file)
-                dropped += found.dropped
-                if self.selection:
-                    with caf.opened(file) as handle:
-                        passed = nova_selection.select(handle, found.key, self.selection)
-                    tables.setdefault(origin(file), []).append((passed, found.label))
-                    found = found.select(passed.events)
-                parts.append(_index_of(found, self._domain(file)))
-            text = nova_selection.flow_text(tables, CLASSES) if tables else ""
-            left_out = (
-                f"{dropped} maps left out: no row in {caf.TRUTH}, or neither NC nor νe nor νμ\n" if dropped else ""
-            )
-            flow.parent.mkdir(parents=True, exist_ok=True)
-            flow.write_text(left_out + text)
-            write_index(path, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-        told = flow.read_text().rstrip("\n") if flow.exists() else ""
-        notes = (told, f"index of the selected events: {path}") if self.selection else (told,)
-        return read_index(path), tuple(note for note in notes if note)
+        folder = cache_root / "selected" / name
+        completed(folder, partial(self._select, paths))
+        told = (folder / "cut_flow.txt").read_text().rstrip("\n")
+        table = read_index(folder / "events.parquet")
+        if not len(table["run"]):
+            raise UserError(f"dataset/selection: no event passes it; see {folder / 'cut_flow.txt'}")
+        notes = (told, f"index of the selected events: {folder / 'events.parquet'}") if self.selection else (told,)
+        return table, tuple(note for note in notes if note)
+
+    def _select(self, paths: Sequence[Path], folder: Path) -> None:
+        """Write the index and the cut flow of the files. Raises UserError if an event stands in two files of an origin."""
+        parts: list[caf.Columns] = []
+        tables: dict[str, list[tuple[nova_selection.Passed, IntArray]]] = {}
+        keys: dict[str, list[caf.Columns]] = {}
+        dropped = 0
+        for path in paths:
+            found = labelled_rows(path)
+            dropped += found.dropped
+            keys.setdefault(origin(path), []).append(found.key)
+            if self.selection:
+                with caf.opened(path) as file:
+                    passed = nova_selection.select(file, found.key, self.selection)
+                tables.setdefault(origin(path), []).append((passed, found.label))
+                found = found.select(passed.events)
+            parts.append(_index_of(found, self._domain(path)))
+        for who, of_files in keys.items():
+            every = _concatenated(of_files)
+            caf.join(every, every, f"the files of {who}'s events ({paths[0].parent}, ...)")
+        left_out = f"{dropped} maps left out: no row in {caf.TRUTH}, or neither NC nor νe nor νμ\n" if dropped else ""
+        text = nova_selection.flow_text(tables, CLASSES) if tables else ""
+        (folder / "cut_flow.txt").write_text(left_out + text)
+        write_index(folder / "events.parquet", _concatenated(parts))
 
     def _domain(self, path: Path) -> int:
         return int(origin(path) == self.target)
@@ -237,24 +252,25 @@ class NOvA(Dataset):
         """One split of all events; those of the target are labelled if the user says so."""
         n, domain = len(table["label"]), table["domain"].astype(np.int64)
         keys = {name: table[name].astype(np.int64) for name in caf.KEY} | {"file": table["file"]}
-        weight = table["weight"].astype(np.float64) if self.weights == "file" else np.ones(n)
+        weight = table["weight"] if self.weights == "file" else np.ones(n)
         labelled = (domain == 0) | self.target_labels
         label = table["label"].astype(np.int64)
         return Split(ArrayInputs(maps, self.scale), np.arange(n), label, label, domain, weight, labelled, keys)
 
     def _list_file(self, paths: Sequence[Path]) -> Path:
-        """The event list: a path, or the name of a file beside GiBUU's."""
+        """The event list: a path, or the name of a file beside one of GiBUU's."""
         beside = [path.parent for path in paths if origin(path) == "gibuu"]
         if not beside:
             raise UserError(f"dataset.event_list={self.event_list}: lists GiBUU's events, and there are none here")
-        path = beside[0] / str(self.event_list)
-        if not path.is_file():
-            raise UserError(f"dataset.event_list={self.event_list}: no such file in {beside[0]}")
-        return path
+        there = [folder / str(self.event_list) for folder in dict.fromkeys(beside)]
+        for path in there:
+            if path.is_file():
+                return path
+        raise UserError(f"dataset.event_list={self.event_list}: no such file in {beside[0]}")
 
     def _as_listed(self, everything: Split, path: Path, paths: Sequence[Path]) -> tuple[Split, str]:
         """GiBUU's events that the list has, with the list's weights if these are used; and how list and selection differ."""
-        theirs = np.flatnonzero(np.isin(everything.keys["file"], [p.name for p in paths if origin(p) == "gibuu"]))
+        theirs = np.flatnonzero(_of(everything, paths, "gibuu"))
         every = _keys([p for p in paths if origin(p) == "gibuu"])
         at = caf.join({name: everything.keys[name][theirs] for name in caf.KEY}, every, str(path))
         selected = np.zeros(len(every["run"]), dtype=bool)
@@ -269,22 +285,22 @@ class NOvA(Dataset):
             weight[theirs] = np.append(listed["weight"], 1.0)[found]
         return replace(everything, weight=weight).select(keep), note
 
-    def _parts(self, everything: Split, seed: int) -> tuple[Split, Split, Split]:
+    def _parts(self, everything: Split, paths: Sequence[Path], seed: int) -> tuple[Split, Split, Split]:
         """Random parts, balanced; the test part is labelled throughout, but for what nobody has opened yet."""
         fractions = [1 - self.val_fraction - self.test_fraction, self.val_fraction]
         rng = numpy_stream(seed, "data")
+        who = np.sum([k * _of(everything, paths, name) for k, name in enumerate(self.origins)], axis=0)
         if self.split_by == "file":
-            rows = _by_file(everything, fractions, rng)
+            rows = _by_file(everything, who, fractions, rng)
         else:
-            stratum = everything.clean * 2 + everything.domain
-            rows = random_split(stratum, fractions, rng)
+            rows = random_split(everything.clean * len(self.origins) + who, fractions, rng)
         everything.labelled[rows[2]] = everything.clean[rows[2]] != HIDDEN
         return tuple(  # type: ignore[return-value]
             balanced(everything.select(part), self.balance, len(CLASSES), numpy_stream(seed, f"balance/{k}"))
             for k, part in enumerate(rows)
         )
 
-    def _complete(self, train: Split, data_root: Path) -> None:
+    def _complete(self, train: Split) -> None:
         """Raises UserError if a class of the source is missing in training."""
         empty = np.flatnonzero(np.bincount(train.clean[train.domain == 0], minlength=3) == 0)
         if len(empty):
@@ -307,7 +323,20 @@ def _keys(paths: Sequence[Path]) -> caf.Columns:
     for path in paths:
         with caf.opened(path) as file:
             found.append(caf.map_keys(file))
-    return {name: np.concatenate([one[name] for one in found]).astype(np.int64) for name in caf.KEY}
+    return {name: column.astype(np.int64) for name, column in _concatenated(found).items()}
+
+
+def _concatenated(tables: Sequence[caf.Columns]) -> caf.Columns:
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+
+
+def _of(split: Split, paths: Sequence[Path], who: str) -> BoolArray:
+    """Which events are from somewhere, (n,)."""
+    import pandas as pd
+
+    number, names = pd.factorize(split.keys["file"])
+    theirs = {path.name for path in paths if origin(path) == who}
+    return np.array([name in theirs for name in names], dtype=bool)[number]
 
 
 def _index_of(found: Any, domain: int) -> caf.Columns:
@@ -321,19 +350,21 @@ def _index_of(found: Any, domain: int) -> caf.Columns:
 
 def _rows(table: caf.Columns, paths: Sequence[Path]) -> list[tuple[Path, IntArray]]:
     """(file, rows of its maps) in the index's order, which is that of the paths."""
-    return [(path, table["train_index"][table["file"] == path.name].astype(np.int64)) for path in paths]
+    file, rows = table["file"], table["train_index"]
+    starts = np.flatnonzero(np.append(True, file[1:] != file[:-1]))
+    parts = dict(zip(file[starts].tolist(), np.split(rows, starts[1:]), strict=True))
+    return [(path, parts.get(path.name, rows[:0])) for path in paths]
 
 
-def _by_file(everything: Split, fractions: Sequence[float], rng: np.random.Generator) -> list[IntArray]:
+def _by_file(everything: Split, who: IntArray, fractions: Sequence[float], rng: np.random.Generator) -> list[IntArray]:
     """Rows of the parts, such that no file is in two of them."""
     _, first, of = np.unique(everything.keys["file"], return_index=True, return_inverse=True)
-    domain = everything.domain[first]
-    few = np.bincount(domain, minlength=2).min()
+    few = np.bincount(who[first]).min()
     if few < PARTS:
         raise UserError(
-            f"dataset.split_by=file needs at least {PARTS} files of a domain, and there are {few}; use split_by=event"
+            f"dataset.split_by=file needs at least {PARTS} files of a generator, and there are {few}; use split_by=event"
         )
-    return [np.flatnonzero(np.isin(of, files)) for files in random_split(domain, fractions, rng)]
+    return [np.flatnonzero(np.isin(of, files)) for files in random_split(who[first], fractions, rng)]
 
 
 def _opened(paths: Sequence[Path], test: Split) -> Split:

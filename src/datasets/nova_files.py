@@ -70,8 +70,8 @@ def labelled_rows(path: Path) -> Labelled:
     if real:
         return Labelled(path, np.arange(n), key, np.full(n, HIDDEN), np.ones(n), 0)
     at = caf.join(key, truth, f"{path}: {caf.TRUTH}")
-    label = np.where(at < 0, -1, classes(truth["iscc"], truth["pdg"])[at])
-    weight = truth["genweight"][at].astype(np.float64)
+    label = np.append(classes(truth["iscc"], truth["pdg"]), -1)[at]  # at -1, the last: no truth
+    weight = np.append(truth["genweight"], 1)[at].astype(np.float64)
     bad = np.flatnonzero((at >= 0) & ~(np.isfinite(weight) & (weight >= 0)))
     if len(bad):
         row = at[bad[0]]

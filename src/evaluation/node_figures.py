@@ -57,8 +57,8 @@ def scatter(first: FloatArray, second: FloatArray, names: tuple[str, str]) -> Fi
     figure, (axes,) = grid(1, 1, width=5.0, height=4.4)
     live = ~np.isnan(first) & ~np.isnan(second)
     axes.plot(first[live], second[live], "o", color=COLOURS[0], markersize=4, alpha=0.6)
-    rho, p = correlation(first, second)
-    said = "too few nodes for a correlation" if np.isnan(rho) else f"Spearman's ρ = {rho:.2f} (p = {p:.1g})"
+    rho, _ = correlation(first, second)
+    said = "too few nodes for a correlation" if np.isnan(rho) else f"Spearman's ρ = {rho:.2f}"
     axes.set_title(f"{live.sum():,} live nodes, {(~live).sum():,} dead ones left out\n{said}")
     across, up = display_all(names)
     axes.set(xlabel=f"Best purity × efficiency for {across}", ylabel=f"Best purity × efficiency for {up}")

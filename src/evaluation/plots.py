@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from src.errors import UserError
 from src.evaluation import predictions
-from src.evaluation.metrics import higher_is_better
+from src.evaluation.metrics import higher_is_better, metric_names
 from src.evaluation.predictions import Predictions
 from src.task import HIDDEN
 from src.transition_matrix import TransitionMatrix
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def draw(folder: Path) -> list[Path]:
     """Write figures/<name>.png from the files of a run's folder; returns their paths.
 
-    The figures of predictions show the test split with its true labels, or validation where the test was not read. What is not there yet (no epoch, no
+    The figures of predictions show the test split with its true labels, or validation where the test was not read; outputs,
+    purity and efficiency are drawn for each of two domains too, as <name>_<domain>. What is not there yet (no epoch, no
     predictions) is not drawn. Raises UserError if task.json is missing or damaged.
     """
     try:
@@ -61,11 +62,25 @@ def _figures(folder: Path, task: dict[str, Any]) -> Iterator[tuple[str, Figure]]
     if predicts_domain:
         domain, domain_names = np.zeros_like(domain), ("all",)
     yield "confusion", figures.confusion(p, labels, weight, names)
-    yield "outputs", figures.outputs(p, labels, weight, names)
-    yield "purity_efficiency", figures.cuts(p, labels, weight, names, task["natural_prior"])
+    yield from _by_output(test, names, task["natural_prior"])
     yield "roc", figures.roc(p, labels, weight, domain, names, domain_names)
     yield "precision_recall", figures.precision_recall(p, labels, weight, names)
     yield "reliability", figures.reliability(p, labels, weight)
+    present = np.unique(domain)
+    if len(present) == 2:
+        for d in present:
+            here = test.select(domain == d)
+            yield from _by_output(here, names, task["natural_prior"], f"_{metric_names(domain_names)[d]}")
+
+
+def _by_output(
+    said: Predictions, names: Sequence[str], natural_prior: Sequence[float] | None, ending: str = ""
+) -> Iterator[tuple[str, Figure]]:
+    from src.evaluation import figures
+
+    given = said.probabilities, said.clean, said.weight, names
+    yield f"outputs{ending}", figures.outputs(*given)
+    yield f"purity_efficiency{ending}", figures.cuts(*given, natural_prior)
 
 
 def _label_noise(folder: Path, task: dict[str, Any]) -> Iterator[tuple[str, Figure]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,15 +20,16 @@ PLACES = 4
 TOP, FALSE, MISSED = "Top candidates", "Worst false alarms", "Worst misses"
 
 
-def grad_cam(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+def grad_cam(model: nn.Module, x: Tensor, target: Tensor, logits: Callable[[Tensor], Tensor] | None = None) -> Tensor:
     """Grad-CAM (Selvaraju 2017): maps (B, H, W) ≥ 0 of what in pictures (B, C, H, W) speaks for the classes `target` (B,).
 
     relu of the last feature maps' sum, each map weighed by the mean gradient of the class's evidence, enlarged to the picture.
-    The last feature maps are the model's last output in a pass that has at least PLACES × PLACES places, or as many as any has. The
-    model is left in evaluation mode. Raises UserError if it has none.
+    The last feature maps are the model's last output in a pass that has at least PLACES × PLACES places, or as many as any has.
+    `logits` (B, K) of pictures, by way of the model, are what is explained: the model's own unless given. The model is left in
+    evaluation mode. Raises UserError if it has no feature maps.
     """
     with _places(model) as outputs:
-        _, evidence = _evidence(model, x, target)
+        _, evidence = _evidence(model, x, target, logits)
     if not outputs:
         raise UserError("Grad-CAM needs a model with convolutions; this one has no feature maps")
     fine = min(PLACES, max(min(each.shape[2:]) for each in outputs))
@@ -46,15 +47,17 @@ def input_gradients(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     return gradient.abs().amax(dim=1)
 
 
-def _evidence(model: nn.Module, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def _evidence(
+    model: nn.Module, x: Tensor, target: Tensor, logits: Callable[[Tensor], Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """(the pictures with a graph, the sum of the log-odds log p / (1 - p) of their targets): z1 - z0 for two classes."""
     model.eval()
     with torch.enable_grad():
         pictures = x.detach().clone().requires_grad_()
-        logits: Tensor = model(pictures)
-        own = F.one_hot(target, logits.shape[1]).bool()
-        others = logits.masked_fill(own, -torch.inf).logsumexp(dim=1)
-        return pictures, (logits[own] - others).sum()
+        z: Tensor = (model if logits is None else logits)(pictures)
+        own = F.one_hot(target, z.shape[1]).bool()
+        others = z.masked_fill(own, -torch.inf).logsumexp(dim=1)
+        return pictures, (z[own] - others).sum()
 
 
 @contextmanager

@@ -6,9 +6,10 @@ Runs its sweeps (one that is done is not repeated, one that was interrupted goes
 GiBUU, the scan of the reversed gradient's scale, and what the study asks for next, the detector's own events as the target. Writes
 Figures 7 and 9 to 42 (there is no 27), tables, and one page that says of each claim of the study whether it holds here.
 
-full is the sweeps as they are (at most 39,200 events seen a run, a small network; simulated where data_root/nova has no files: some
-two hours on 2 cores); study is the study's own network and sizes on the experiment's files, and needs a GPU. quick is a reduced
-version; smoke shows only that all works.
+full is the sweeps as they are (at most 39,200 events seen a run, a small network, no preselection; simulated where data_root/nova
+has no files: some two hours on 2 cores); study is the study's own network, preselection and length of training, and needs a GPU and
+the experiment's files (whose GiBUU weights are wrong: what an event list says of them is an option of dataset=nova, and in no sweep).
+quick is a reduced version; smoke shows only that all works.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ LEVELS = {
         all=("hydra.sweeper.seeds=[0,1]", "dataset.events=2000"),
         classifiers=("trainer.max_steps=300",), scan=("strategy.scale=0,0.5,1", "trainer.epochs=5"),
         detector=("strategy=erm,dann,coral", "trainer.epochs=4"),
-        note="Reduced: 2,000 events a generator, at most 9,600 seen a run, two seeds, three scales.",
+        note="Reduced: 2,000 events a generator, at most 19,200 seen a run, two seeds, three scales.",
     ),
     "smoke": Level(
         all=("hydra.sweeper.seeds=[0]", "dataset.events=150", "model.width=0.25", "tracking.enabled=false"),
@@ -93,7 +94,11 @@ def presets() -> dict[str, Any]:
 
 def sections(found: Findings) -> Iterator[Section]:
     """(file's name, title, rows) of every table."""
-    yield "claims", "The study's claims (95 % t intervals over seeds, unless said otherwise)", claims(found)
+    yield (
+        "claims",
+        "The study's claims (95 % t intervals over seeds, unless said otherwise; none is corrected for their number)",
+        claims(found),
+    )
     yield "events", "Events by part, class and generator", tables.events(found)
     yield (
         "cut_flow",

@@ -16,6 +16,7 @@ from src.reproduce.nova_findings import (
     NUE,
     NUMU,
     STRONG,
+    SURE,
     Findings,
     events_of,
     first,
@@ -24,6 +25,7 @@ from src.reproduce.nova_findings import (
     strongly_like_the_target,
 )
 from src.reproduce.sweeps import Configuration
+from src.showcase import saliency_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,13 +42,15 @@ Drawn = Iterator[tuple[str, "Figure"]]
 def drawn(found: Findings) -> Drawn:
     """(file's name, figure) of everything there is to show; of several seeds the first."""
     yield from _display(found)
-    yield from _natural(first(said(found.networks["natural"])), found.networks["natural"])
+    yield from _natural(first(said(found.networks["natural mix"])), found.networks["natural mix"])
     yield from _balanced(found)
     yield from _both(found)
     yield from _nodes(found)
     yield from _discriminator(found)
     yield from _scales(found)
     yield "scan", scan(found)
+    if looked := saliency_of(first(found.networks["both"].runs)):
+        yield "saliency", looked
 
 
 def _display(found: Findings) -> Drawn:
@@ -109,9 +113,9 @@ def _discriminator(found: Findings) -> Drawn:
         "figure35_discriminator_outputs",
         domain_figures.domain_scores(one.probabilities[:, 0], one.domain, one.weight, GENERATORS),
     )
-    gibuu, strong = one.domain == 1, strongly_like_the_target(one)
+    gibuu, strong, sure = one.domain == 1, strongly_like_the_target(one), strongly_like_the_target(one, SURE)
     yield "figure36_classes_of_strongly_gibuu-like_events", domain_figures.class_mix(
-        labels[gibuu], strong[gibuu], one.weight[gibuu], CLASSES, "GiBUU", f"P(GENIE) < {STRONG}"
+        labels[gibuu], sure[gibuu], one.weight[gibuu], CLASSES, "GiBUU", f"P(GENIE) < {SURE}"
     )  # fmt: skip
     bands = {
         f"GiBUU, P(GENIE) < {STRONG}": gibuu & strong, f"GENIE, P(GENIE) < {STRONG}": ~gibuu & strong,

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.datasets.nova import NOvA
+from src.datasets.nova import CLASSES, NOvA
 from src.datasets.nova_files import truth
 from src.evaluation import predictions
+from src.evaluation.domain_gap import gaps
 from src.evaluation.metrics import confusion_matrix, normalise
 from src.evaluation.nodes import Nodes, correlation, nodes
 from src.evaluation.predictions import Predictions
@@ -25,19 +26,20 @@ from src.task import BoolArray, FloatArray, Split
 NC, NUE, NUMU = range(3)
 SCALE = "strategy.scale"
 HITS, ENERGY = "nhitslc", "visE"
-STRONG = 0.2
-"""P(GENIE) below which an event looks strongly like GiBUU."""
+STRONG, SURE = 0.2, 0.3
+"""P(GENIE) below which an event looks strongly like GiBUU: in the study's figures 37 and 38, and in its figure 36."""
 MIDDLE = 0.3
 """P(GENIE) above which GiBUU's events look ordinary."""
-PERMUTATIONS, NULL_EVENTS = 100, 2000
+PERMUTATIONS, NULL_EVENTS, DEALS = 100, 2000, 20
 NETWORKS = {
-    "natural": ("erm", "genie", "false", "none"), "genie": ("erm", "genie", "false", "joint"),
-    "gibuu": ("erm", "gibuu", "false", "joint"), "both": ("erm", "genie", "true", "joint"),
-    "both, study's mix": ("erm", "genie", "true", "study"), "discriminator": ("discriminator", "genie", "true", "joint"),
-    "discriminator, study's mix": ("discriminator", "genie", "true", "study"),
+    "natural mix": ("erm", "none", "genie", "false", "none"), "natural mix, oversampled": ("erm", "oversample", "genie", "false", "none"),
+    "genie": ("erm", "none", "genie", "false", "joint"), "gibuu": ("erm", "none", "gibuu", "false", "joint"),
+    "both": ("erm", "none", "genie", "true", "joint"), "both, study's mix": ("erm", "none", "genie", "true", "study"),
+    "discriminator": ("discriminator", "none", "genie", "true", "joint"),
+    "discriminator, study's mix": ("discriminator", "none", "genie", "true", "study"),
 }  # fmt: skip
-"""Training → strategy, source, whether the target is labelled, balance."""
-CHOICES = ("strategy", "dataset.source", "dataset.target_labels", "dataset.balance")
+"""Training → strategy, imbalance strategy, source, whether the target is labelled, balance."""
+CHOICES = ("strategy", "imbalance_strategy", "dataset.source", "dataset.target_labels", "dataset.balance")
 
 
 @dataclass(frozen=True)
@@ -187,9 +189,22 @@ def matched(hits: FloatArray, domain: Any) -> FloatArray:
     return found
 
 
-def strongly_like_the_target(one: Predictions) -> BoolArray:
-    """Events whose P(GENIE) is below STRONG."""
-    return np.asarray(one.probabilities[:, 0] < STRONG)
+def strongly_like_the_target(one: Predictions, below: float = STRONG) -> BoolArray:
+    """Events whose P(GENIE) is smaller."""
+    return np.asarray(one.probabilities[:, 0] < below)
+
+
+def gap_by_chance(test: Predictions) -> float:
+    """Mean of `gap/roc_auc` where each class's events are dealt out anew among the domains: what noise alone gives."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(DEALS):
+        domain = test.domain.copy()
+        for c in np.unique(test.clean):
+            here = np.flatnonzero(test.clean == c)
+            domain[here] = rng.permutation(domain[here])
+        found.append(gaps(test.probabilities, test.clean, test.weight, domain, CLASSES)["roc_auc"])
+    return float(np.mean(found))
 
 
 def events_of(split: Split, domain: int, each: int) -> tuple[Any, list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -20,6 +21,8 @@ L = TypeVar("L")
 Section = tuple[str, str, list[Row]]
 """(file's name, title, rows) of a table; one without rows is left out."""
 FULL = "full"
+SPELT = {"cnn": "CNN", "mlr": "MLR", "mnist": "MNIST", "roc": "ROC", "tsne": "t-SNE", "umap": "UMAP"}
+"""Names in capitals, or with some."""
 
 
 def write_page(
@@ -34,14 +37,19 @@ def write_page(
             text += [f"## {heading}", "", markdown(rows), ""]
     for picture, figure in figures:
         figure.savefig(out / "figures" / f"{picture}.png", dpi=150)
-        text += [
-            f"**{picture.replace('_', ' ').replace('-', ', ').capitalize()}**",
-            "",
-            f"![{picture}](figures/{picture}.png)",
-            "",
-        ]
+        text += [f"**{caption(picture)}**", "", f"![{picture}](figures/{picture}.png)", ""]
     runs.write_text(out / f"{name}.md", "\n".join(text))
     return out / f"{name}.md"
+
+
+def caption(picture: str) -> str:
+    """A picture's file name as words: `figure28-32_nodes` is Figures 28 to 32: nodes, `samples-mnist05` Samples, mnist05."""
+    if numbered := re.fullmatch(r"figure(\d+)(?:-(\d+))?_(.+)", picture):
+        first, last, rest = numbered.groups()
+        text = f"Figures {first} to {last}: {rest}" if last else f"Figure {first}: {rest}"
+    else:
+        text = picture[0].upper() + picture[1:].replace("-", ", ")
+    return re.sub(r"\w+", lambda word: SPELT.get(word[0].lower(), word[0]), text.replace("_", " "))
 
 
 def main(arguments: list[str], usage: str, levels: Mapping[str, L], reproduce: Callable[[Places, L], Path]) -> int:

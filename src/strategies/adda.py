@@ -23,9 +23,10 @@ class ADDA(TwoDomains):
     A frozen copy of the model is from then on the source's encoder; the model goes on as the target's. A discriminator
     learns which of the two features are of, and the model, against it, that it calls the target's features the source's
     (inverted labels, equation 9, no reversed gradient). Both losses are minimised at once, each by its own parameters;
-    the last layer learns no more. All examples, the source's too, are scored by the model, which is the target's
-    encoder. A `domain_accuracy` between 0.5 and 0.7 is healthy; `mapping` far above log 2 says that the discriminator has
-    won.
+    the last layer learns no more. Both encoders are in one mode, in training with dropout and the statistics of their own
+    batch: otherwise dropout alone would tell their features apart. The copy's running statistics drift; nothing reads them.
+    All examples, the source's too, are scored by the model, which is the target's encoder. A `domain_accuracy` between 0.5
+    and 0.7 is healthy; `mapping` far above log 2 says that the discriminator has won.
     """
 
     changes = adapts_late = True
@@ -67,7 +68,7 @@ class ADDA(TwoDomains):
     def adversarial(self, model: Model, source: Batch, target: Batch) -> dict[str, Tensor]:
         """The discriminator's loss, domain, and the model's, mapping; neither has a gradient in the other's parameters."""
         with torch.no_grad():
-            here = self.encoder.eval().features(source.x)
+            here = self.encoder.train(model.training).features(source.x)
         there = model.features(target.x)
         domain = torch.tensor([0] * len(source) + [1] * len(target), device=there.device)
         logits = self.head(torch.cat([here, there.detach()]))

@@ -127,10 +127,18 @@ class Strategy(Component, nn.Module):
         """What is optimised, and how where it differs from the optimizer's options; the first group is the model's."""
         return [{"params": [*model.parameters(), *self.parameters()]}]
 
-    def scores(self, model: Model, x: Any) -> Tensor:
-        """Probabilities (B, C) for new examples."""
+    def logits(self, model: Model, x: Any) -> Tensor:
+        """What new examples are scored by, (B, number of predicted classes)."""
         logits: Tensor = model(x)
-        return logits.float().softmax(dim=1)
+        return logits
+
+    def embedding(self, model: Model, x: Any) -> Tensor:
+        """What domains are compared in, (B, width)."""
+        return model.features(x)
+
+    def scores(self, model: Model, x: Any) -> Tensor:
+        """Probabilities (B, number of predicted classes) for new examples: the softmax of the logits, unless overridden."""
+        return self.logits(model, x).float().softmax(dim=1)
 
     def class_mix(self, seen: FloatArray) -> FloatArray | None:
         """The class mix that the scores are of, up to a factor, (C,), for the one that the loss saw; None: not known."""

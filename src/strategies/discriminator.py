@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from src.component import Dropout, PositiveInt
@@ -32,6 +34,7 @@ class Discriminator(TwoDomains):
         both = joined(source, target)
         return {"total": domain_loss(self.head(model.features(both.x)), both.domain, both.weight)}
 
-    def scores(self, model: Model, x: object) -> Tensor:
+    def logits(self, model: Model, x: Any) -> Tensor:
+        """(B, number of domains)."""
         logits: Tensor = self.head(model.features(x))
-        return logits.float().softmax(dim=1)
+        return logits

@@ -55,9 +55,13 @@ class FreezeDomainNodes(TwoDomains):
         self.register_buffer("mask", torch.ones(width))
         self.register_buffer("separation", torch.full((width,), torch.nan))
 
+    def embedding(self, model: Model, x: Any) -> Tensor:
+        """The penultimate activations, (B, width), 0 where nodes are cut."""
+        return model.penultimate(model.features(x)) * self.mask
+
     def logits(self, model: Model, x: Any) -> Tensor:
         """(B, C), without the nodes that are cut."""
-        logits: Tensor = model.head(model.penultimate(model.features(x)) * self.mask)
+        logits: Tensor = model.head(self.embedding(model, x))
         return logits
 
     def loss(
@@ -65,9 +69,6 @@ class FreezeDomainNodes(TwoDomains):
     ) -> dict[str, Tensor]:
         taught = teachers(source, target)
         return {"total": self.class_loss(self.logits(model, taught.x), taught)}
-
-    def scores(self, model: Model, x: Any) -> Tensor:
-        return self.logits(model, x).float().softmax(dim=1)
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         self.require_target(trainer)

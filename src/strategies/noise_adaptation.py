@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -48,18 +48,23 @@ class NoiseAdaptation(Corrected):
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
         classes = task.num_classes
-        self.logits = nn.Parameter(torch.zeros(classes, classes))
+        self.noise_layer = nn.Parameter(torch.zeros(classes, classes))
         stay = np.eye(classes)
         self.use(TransitionMatrix((1 - self.spread) * stay + self.spread / (classes - 1) * (1 - stay)))
 
     def use(self, matrix: TransitionMatrix) -> None:
         super().use(matrix)
         with torch.no_grad():
-            self.logits.copy_(self.T.clamp_min(1e-12).log())
+            self.noise_layer.copy_(self.T.clamp_min(1e-12).log())
 
     def learned(self) -> Tensor:
         """T̂, (C, C), columns sum to 1."""
-        return self.logits.softmax(dim=0)
+        return self.noise_layer.softmax(dim=0)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        if f"{prefix}logits" in state_dict:  # its name in older checkpoints
+            state_dict[f"{prefix}noise_layer"] = state_dict.pop(f"{prefix}logits")
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def true_mix(self, observed: FloatArray) -> None:
         """Not known: T is learned."""
@@ -74,7 +79,7 @@ class NoiseAdaptation(Corrected):
         return {"total": fit + self.trace * diagonal if learning else fit, "fit": fit, "diagonal": diagonal}
 
     def parameter_groups(self, model: Model) -> ParameterGroups:
-        layer = {"params": [self.logits], "lr_factor": self.lr_factor, "weight_decay": 0.0}
+        layer = {"params": [self.noise_layer], "lr_factor": self.lr_factor, "weight_decay": 0.0}
         return [{"params": list(model.parameters())}, layer]
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:

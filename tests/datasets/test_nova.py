@@ -2,6 +2,7 @@
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -88,9 +89,14 @@ def test_simulation_happens_only_without_files_and_under_the_cache(tmp_path, fil
 
 def test_weights_are_ones_or_the_files(tmp_path, files):
     assert (splits(tmp_path).train.weight == 1).all()
-    found = splits(tmp_path, weights="file").train
-    assert (found.weight[found.domain == 0] == 1).all()
-    assert np.unique(found.weight[found.domain == 1]).size > 10
+    found = splits(tmp_path, weights="file")
+    weight, domain = (
+        np.concatenate([getattr(part, name) for part in (found.train, found.val, found.test)])
+        for name in ("weight", "domain")
+    )
+    assert (weight[domain == 0] == 1).all()
+    assert np.unique(weight[domain == 1]).size > 10
+    assert weight[domain == 1].mean() == pytest.approx(1), "relative to their mean"
 
 
 def edit(path, column, values=None, row=None, value=None):
@@ -113,7 +119,7 @@ def edit(path, column, values=None, row=None, value=None):
     (lambda p: [edit(p, f"{caf.TRUTH}/genweight", row=slice(None), value=np.nan)], r"genweight is nan in row \d+"),
     (lambda p: [edit(p, f"{caf.MAPS}/{n}", row=1, value=h5py.File(p)[f"{caf.MAPS}/{n}"][0]) for n in caf.KEY], "1 keys stand twice"),
     (lambda p: edit(p, f"{caf.MAPS}/cvnmap", np.zeros((50, 16_000), np.uint8)), "has 50 maps, but 60 rows"),
-    (lambda p: p.unlink(), "no genie events; both domains are needed"),
+    (lambda p: p.unlink(), "no genie events; source=genie and target=gibuu need them"),
     (lambda p: edit(p, f"{caf.TRUTH}/iscc", row=slice(None), value=1), "no genie event of class 'nc'"),
 ])  # fmt: skip
 def test_a_bad_file_is_named_and_nothing_half_written_is_left(tmp_path, files, change, why):
@@ -196,7 +202,7 @@ def test_source_and_target_are_chosen(tmp_path, files):
 @pytest.mark.parametrize(("options", "why"), [
     ({"target": "genie"}, "must not share events"),
     ({"source": "both"}, "must not share events"),
-    ({"target": "detector", "target_labels": True}, "have no labels"),
+    ({"target": "detector", "target_labels": True}, "target=detector has no labels"),
     ({"weighting": "accept"}, "needs weights"),
     ({"weights": "event_list"}, "give the list"),
     ({"balance": "study"}, "set target_labels=true"),
@@ -218,12 +224,13 @@ def test_the_list_s_weights_replace_the_files_and_other_gibuu_events_are_left_ou
     assert len(keys["run"]) == 115
     assert sum((part.domain == 1).sum() for part in parts) == 55
     by_hand = {tuple(map(int, line.split()[:5])): float(line.split()[5]) for line in lines}
+    mean = np.mean([float(line.split()[5]) for line in lines[5:]])
     for part in parts:
         there = part.domain == 1
         named = zip(
             *(part.keys[name][there].tolist() for name in ("run", "subrun", "cycle", "evt", "subevt")), strict=True
         )
-        assert part.weight[there].tolist() == [by_hand[key] for key in named]
+        assert part.weight[there].tolist() == pytest.approx([by_hand[key] / mean for key in named])
         assert (part.weight[~there] == 1).all()
     assert any("5" in note and "list" in note for note in found.notes), found.notes
     assert found.fingerprint != splits(tmp_path).fingerprint
@@ -240,22 +247,12 @@ def test_a_list_that_is_not_there_is_a_sentence(tmp_path, files):
 def test_the_selection_leaves_an_index_that_is_used_again(tmp_path, files, monkeypatch):
     cuts = {"nue": {"front_planes": {"above": 40}}}
     found = splits(tmp_path, selection=cuts)
-    (index,) = (tmp_path / "cache" / "selected").glob("*.csv")
-    _, header, *lines = index.read_text().splitlines()
-    assert set(header.split(",")) == {
-        "run",
-        "subrun",
-        "evt",
-        "subevt",
-        "cycle",
-        "weight",
-        "train_index",
-        "label",
-        "domain",
-        "file",
-    }
+    (index,) = (tmp_path / "cache" / "selected").glob("*/events.parquet")
+    table = pd.read_parquet(index)
+    columns = {"run", "subrun", "evt", "subevt", "cycle", "weight", "train_index", "label", "domain", "file"}
+    assert set(table.columns) == columns
     keys, _ = everything(found)
-    assert len(lines) == len(keys["run"]) < 120
+    assert len(table) == len(keys["run"]) < 120
     assert "front_planes" in found.notes[0]
     monkeypatch.setattr("src.datasets.nova_selection.select", None)
     again = splits(tmp_path, selection=cuts)
@@ -271,7 +268,7 @@ def test_parts_by_file_share_no_file(tmp_path):
     names = [set(part.keys["file"]) for part in (found.train, found.val, found.test)]
     assert not (names[0] & names[1] | names[0] & names[2] | names[1] & names[2])
     assert all({0, 1} == set(part.domain) for part in (found.train, found.val, found.test))
-    with pytest.raises(UserError, match="at least 3 files of a domain, and there are 2"):
+    with pytest.raises(UserError, match="at least 3 files of a generator, and there are 2"):
         NOvA(events=90, file_events=45, split_by="file").splits(tmp_path, tmp_path / "c", 0)
 
 
@@ -302,3 +299,68 @@ def test_files_of_one_name_are_refused(tmp_path, files):
     (folder / files[0].name).write_bytes(files[0].read_bytes())
     with pytest.raises(UserError, match=f"several files are called {files[0].name}"):
         splits(tmp_path)
+
+
+# --- what is kept in the cache is of these files, these cuts, this source ---
+
+
+def test_one_cache_serves_both_directions(tmp_path, files):
+    for source, target in (("genie", "gibuu"), ("gibuu", "genie"), ("genie", "gibuu")):
+        found = splits(tmp_path, source=source, target=target)
+        for part in (found.train, found.val, found.test):
+            names = np.where(part.domain == 0, source, target)
+            assert all(name in file for name, file in zip(names, part.keys["file"], strict=True))
+
+
+def test_a_renamed_file_is_another_one(tmp_path, files):
+    before = splits(tmp_path).fingerprint
+    other = files[0].rename(files[0].with_name("neardet_genie_other.h5"))
+    found = splits(tmp_path)
+    assert found.fingerprint != before
+    assert other.name in set(found.train.keys["file"])
+
+
+def test_an_event_in_two_files_is_refused(tmp_path, files):
+    files[0].with_name("neardet_genie_copy.h5").write_bytes(files[0].read_bytes())
+    with pytest.raises(UserError, match=r"the files of genie's events .*: 60 keys stand twice"):
+        splits(tmp_path)
+    assert not list((tmp_path / "cache").rglob("events.parquet"))
+
+
+def test_a_selection_that_nothing_passes_is_a_sentence(tmp_path, files):
+    with pytest.raises(UserError, match=r"no event passes it; see .*cut_flow"):
+        splits(tmp_path, selection={"nue": {"front_planes": {"above": 9999}}})
+
+
+def test_maps_without_any_truth_are_left_out(tmp_path, files):
+    with h5py.File(files[0], "a") as file:
+        for name in list(file[caf.TRUTH]):
+            edit_dtype = file[f"{caf.TRUTH}/{name}"].dtype
+            del file[f"{caf.TRUTH}/{name}"]
+            file[f"{caf.TRUTH}/{name}"] = np.zeros((0, 1), edit_dtype)
+    with pytest.raises(UserError, match="no genie event of class 'nc'"):
+        splits(tmp_path)
+
+
+def test_one_generator_alone_is_one_domain(tmp_path):
+    make_nova(tmp_path, "genie", **EVEN)
+    found = splits(tmp_path, target="none", balance="class")
+    assert found.domain_names == ("genie",)
+    assert NOvA(target="none").domains == 1
+    assert (found.train.domain == 0).all()
+    with pytest.raises(UserError, match="no gibuu events"):
+        splits(tmp_path)
+
+
+def test_only_gibuu_is_thinned_by_weights_whatever_its_domain(tmp_path, files):
+    make_nova(tmp_path, "detector", **EVEN)
+    for options in ({"source": "both", "target": "detector"}, {"source": "gibuu", "target": "genie"}):
+        found = splits(tmp_path, **options, event_list="gibuu_events.txt", weights="event_list", weighting="accept")
+        names = np.concatenate([part.keys["file"] for part in (found.train, found.val, found.test)]).astype(str)
+        counts = {
+            who: int((np.char.find(names, sign) >= 0).sum())
+            for who, sign in (("genie", "_genie_"), ("gibuu", "gibuu"), ("detector", "_data_"))
+        }
+        assert counts["genie"] == 60
+        assert 0 < counts["gibuu"] < 60
+        assert counts["detector"] == (60 if options["target"] == "detector" else 0)

@@ -48,7 +48,9 @@ def assert_drawn(folder, names=ALL):
 
 def test_three_classes_two_domains(run, make):
     before = dict(mpl.rcParams)
-    assert_drawn(run(make(300, domains=2), domain_names=("GENIE", "GiBUU"), natural_prior=[0.65, 0.03, 0.32]))
+    names = ("GENIE", "GiBUU, tuned / 2")
+    each = [f"{name}_{domain}" for domain in ("GENIE", "GiBUU_tuned_2") for name in ("outputs", "purity_efficiency")]
+    assert_drawn(run(make(300, domains=2), domain_names=names, natural_prior=[0.65, 0.03, 0.32]), (*ALL, *each))
     assert dict(mpl.rcParams) == before, "settings of matplotlib leaked"
 
 
@@ -69,6 +71,31 @@ def test_predictor_of_domains(run, make):
     test = make(100, num_classes=2, domains=2)
     test = replace(test, labels=test.domain, clean=test.domain)
     assert_drawn(run(test, domain_names=("GENIE", "GiBUU"), predicts="domain"))
+
+
+def test_a_domain_s_figures_are_of_its_events(run, make, monkeypatch):
+    test = make(100, domains=2)
+    shown = {}
+
+    def spy(name):
+        def drawn(p, labels, weight, *rest):
+            shown.setdefault(name, []).append(weight)
+            return original[name](p, labels, weight, *rest)
+
+        return drawn
+
+    original = {name: getattr(figures, name) for name in ("outputs", "cuts")}
+    for name in original:
+        monkeypatch.setattr(figures, name, spy(name))
+    draw(run(test, domain_names=("GENIE", "GiBUU")))
+    for weights in shown.values():
+        for found, expected in zip(weights, (slice(None), test.domain == 0, test.domain == 1), strict=True):
+            np.testing.assert_allclose(found, test.weight[expected])
+
+
+def test_where_one_of_two_domains_is_judged_there_is_nothing_to_compare(run, make):
+    test = make(300, domains=2)
+    assert_drawn(run(test.select(test.domain == 1), domain_names=("GENIE", "GiBUU")))
 
 
 def test_what_is_not_there_is_not_drawn(run):

@@ -95,6 +95,19 @@ def test_the_last_maps_with_four_places_a_side_are_shown_even_if_the_stages_are_
     assert sum(len(layer._forward_hooks) for layer in model.modules()) == 1, "ours are gone"
 
 
+def test_other_logits_by_way_of_the_model_have_maps_of_their_own():
+    """Those of another last layer on the same features, against a model that has it; and the same if they are the model's."""
+    model, x, target = made(ResNet32(), (3, 32, 32)).eval(), torch.rand(3, 3, 32, 32), torch.tensor([0, 1, 1])
+    other = made(ResNet32(), (3, 32, 32)).eval()
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        other.head.weight.copy_(torch.randn_like(other.head.weight))
+    ours = grad_cam(model, x, target, lambda pictures: other.head(model.penultimate(model.features(pictures))))
+    torch.testing.assert_close(ours, grad_cam(other, x, target))
+    assert not torch.allclose(ours, grad_cam(model, x, target))
+    torch.testing.assert_close(grad_cam(model, x, target, model), grad_cam(model, x, target))
+
+
 def test_an_image_s_map_does_not_depend_on_its_batch(trained):
     x, y, _ = squares(6, seed=3)
     for maps_of in (grad_cam, input_gradients):
@@ -151,6 +164,8 @@ def test_a_compiled_model_has_the_same_map_and_stays_compiled(trained):
     try:
         trained(x.requires_grad_())
         torch.testing.assert_close(grad_cam(trained, x, y), expected)
+        by_hand = grad_cam(trained, x, y, lambda pictures: trained.classify(trained.features(pictures)))
+        torch.testing.assert_close(by_hand, expected)
         assert trained.features is compiled
     finally:
         del trained.features

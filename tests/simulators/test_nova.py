@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from src.simulators.nova import NATURAL_MIX, simulate
+from src.simulators.nova import NATURAL_MIX, SEALED, TRUTH_SUFFIX, simulate
 
 INDEX = {"run", "subrun", "cycle", "evt", "subevt"}
 
@@ -102,16 +102,60 @@ def test_without_shift_the_generators_agree_and_with_it_they_do_not(tmp_path):
         folder = tmp_path / f"{domain}{shift}{seed}"
         folder.mkdir()
         (path,) = simulate(folder, domain, 800, shift=shift, seed=seed)
-        return np.sort(column(path, "rec.mc.nu", "nhitslc"))
-
-    def distance(a, b):  # Kolmogorov-Smirnov
-        grid = np.concatenate([a, b])
-        return np.abs(np.searchsorted(a, grid, "right") / len(a) - np.searchsorted(b, grid, "right") / len(b)).max()
+        return column(path, "rec.mc.nu", "nhitslc")
 
     genie = hits("genie", 0.0, 0)
-    critical = 1.95 * np.sqrt(2 / len(genie))  # 0.1 %
-    assert distance(genie, hits("gibuu", 0.0, 0)) < critical
-    assert distance(genie, hits("gibuu", 1.0, 0)) > 2 * critical
+    assert distance(genie, hits("gibuu", 0.0, 0)) < 1
+    assert distance(genie, hits("gibuu", 1.0, 0)) > 2
+
+
+def distance(a, b):
+    """Kolmogorov and Smirnov's, in units of what samples of one distribution exceed in 0.1 % of the cases."""
+    grid = np.concatenate([a, b])
+    below = [np.searchsorted(np.sort(each), grid, "right") / len(each) for each in (a, b)]
+    return np.abs(below[0] - below[1]).max() / (1.95 * np.sqrt(1 / len(a) + 1 / len(b)))
+
+
+def test_without_shift_the_detector_answers_as_simulated_and_with_it_it_does_not(tmp_path):
+    def seen(domain, shift):
+        folder = tmp_path / f"{domain}{shift}"
+        folder.mkdir()
+        (path,) = simulate(folder, domain, 2500, shift=shift, class_mix=(1, 1, 1))
+        with h5py.File(path) as file:
+            maps = file["rec.training.cvnmaps/cvnmap"][:]
+        hits, charge = np.count_nonzero(maps, axis=1), maps.sum(axis=1, dtype=np.int64)
+        return hits, charge, charge / hits, column(path, "rec.slc", "nhit")
+
+    genie, same, other = seen("genie", 0.0), seen("detector", 0.0), seen("detector", 1.0)
+    assert max(map(distance, genie, same)) < 1
+    assert min(map(distance, genie, other)) > 1
+    assert distance(genie[2], other[2]) > 4, "a hit has less charge"
+    assert other[2].mean() < 0.95 * genie[2].mean()
+
+
+def keys(file, branch):
+    return list(zip(*(file[f"{branch}/{name}"][:, 0].tolist() for name in sorted(INDEX)), strict=True))
+
+
+def test_the_detector_s_file_has_no_truth_and_the_truth_s_has_every_event(files, tmp_path):
+    paths = simulate(tmp_path, "detector", 300, file_events=200)
+    assert [path.name for path in paths] == ["neardet_data_toy_000.h5", "neardet_data_toy_001.h5"]
+    for path in paths:
+        with (
+            h5py.File(path) as data,
+            h5py.File(path.with_suffix(TRUTH_SUFFIX)) as truth,
+            h5py.File(files["genie"]) as mc,
+        ):
+            assert set(truth) == set(SEALED)
+            assert set(data) == set(mc) - set(truth)
+            told, seen = ({name for branch in file for name in file[branch]} for file in (truth, data))
+            assert told & seen == INDEX | {"E", "vtx.x", "vtx.y", "vtx.z"}, "which are reconstructed, too"
+            events = keys(truth, "rec.mc.nu")
+            assert len(set(events)) == len(events)
+            for branch in set(data) - {"spill"}:
+                assert set(keys(data, branch)) <= set(events), branch
+            assert set(keys(data, "rec.slc")) == set(events)
+            assert sorted(keys(data, "rec.training.cvnmaps")) == sorted(keys(truth, "rec.training.trainingdata"))
 
 
 def test_natural_is_the_studys_mix():

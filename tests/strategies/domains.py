@@ -33,9 +33,20 @@ class Body(MLR):
         return self.body(x)
 
 
-def made(strategy):
+class Noisy(Body):
+    """With batch norm and dropout, so that it has features of its own in training."""
+
+    def setup(self, task):
+        super().setup(task)
+        self.norm, self.dropout = torch.nn.BatchNorm1d(6), torch.nn.Dropout(0.5)
+
+    def features(self, x):
+        return self.dropout(self.norm(super().features(x)))
+
+
+def made(strategy, model=None):
     seed_torch(0, "model")
-    model = Body()
+    model = model or Body()
     model.setup(TASK)
     strategy.setup(TASK, model, criterion)
     return model, strategy

@@ -62,7 +62,9 @@ def test_a_node_that_is_cut_neither_scores_nor_learns():
         reduced = torch.nn.Linear(6, 3)
         reduced.load_state_dict(model.head.state_dict())
         reduced.weight[:, [1, 4]] = 0
-    torch.testing.assert_close(strategy.scores(model, source.x), reduced(model.features(source.x)).softmax(dim=1))
+    features = model.features(source.x)
+    torch.testing.assert_close(strategy.scores(model, source.x), reduced(features).softmax(dim=1))
+    assert torch.equal(strategy.embedding(model, source.x), features * torch.tensor([1, 0, 1, 1, 0, 1]))
     strategy.loss(model, source, None, None, 0.9)["total"].backward()
     assert (model.head.weight.grad.abs().sum(dim=0) > 0).tolist() == [True, False, True, True, False, True]
     assert (model.body.weight.grad.abs().sum(dim=1) > 0).tolist() == [True, False, True, True, False, True]

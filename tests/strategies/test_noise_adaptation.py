@@ -34,14 +34,24 @@ def test_its_gradient_is_that_of_the_likelihood_and_only_after_the_start():
     model, strategy = model_of(), ready(NoiseAdaptation(start=0.5, trace=0.0), T)
     batch = Batch(X, Y, 0 * Y, torch.ones(len(Y)), torch.arange(len(Y)))
     strategy.loss(model, batch, None, None, 0.49)["total"].backward()
-    assert strategy.logits.grad is None
+    assert strategy.noise_layer.grad is None
     strategy.loss(model, batch, None, None, 0.5)["total"].backward()
     matrix, p = strategy.learned().detach(), model(X).softmax(dim=1).detach()
     direct = torch.zeros(3, 3, dtype=torch.float64)
     for y, row in zip(Y, p, strict=True):
         direct[y] -= row / (matrix[y] @ row) / len(Y)
     expected = matrix * (direct - (matrix * direct).sum(dim=0))
-    torch.testing.assert_close(strategy.logits.grad, expected, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(strategy.noise_layer.grad, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_older_checkpoints_are_read():
+    model, written, read = model_of(), ready(NoiseAdaptation(), T), ready(NoiseAdaptation(spread=0.3), T)
+    torch.nn.init.normal_(written.noise_layer)
+    state = written.state_dict()
+    state["logits"] = state.pop("noise_layer")
+    read.load_state_dict(state)
+    assert torch.equal(read.learned(), written.learned())
+    assert torch.equal(read.logits(model, X), model(X))
 
 
 def test_near_the_identity_its_columns_sum_to_one():
@@ -73,9 +83,9 @@ def test_a_run_records_what_it_learned_and_its_checkpoint_scores(train, tmp_path
     )  # fmt: skip
     folder = only_run(tmp_path / "runs_root")
     record = json.loads((folder / "transition.json").read_text())
-    logits = checkpoint.load(folder / "last.pt")["strategy"]["logits"]
+    layer = checkpoint.load(folder / "last.pt")["strategy"]["noise_layer"]
     assert record["source"] == "learned: noise layer"
-    np.testing.assert_allclose(record["matrix"], logits.softmax(dim=0), atol=1e-6)
+    np.testing.assert_allclose(record["matrix"], layer.softmax(dim=0), atol=1e-6)
     assert (
         np.abs(np.array(record["matrix"]) - checkpoint.load(folder / "last.pt")["strategy"]["T"].numpy()).max() > 1e-4
     )
