@@ -46,6 +46,25 @@ def test_the_discriminator_sees_the_shift_and_nothing_without_it(command, tmp_pa
         assert abs(accuracy - 0.5) < 4 * error
 
 
+NOVA = ["dataset=nova", "dataset.scale=log", "model=cnn6", "model.width=0.25", "optimizer.lr=0.003", "trainer.batch_size=32",
+        "trainer.select=last", "tracking.enabled=false", "figures=false"]  # fmt: skip
+
+
+def test_without_shift_classes_are_told_alike_in_both_generators(command, tmp_path):
+    arguments = ["dataset.shift=0", "dataset.events=3000", "dataset.class_mix=[1,1,1]", "dataset.target_labels=true", "trainer.epochs=4"]
+    found = metrics_of(command, tmp_path, *NOVA, *arguments)
+    assert found["test/balanced_accuracy"] > 0.5
+    assert found["test.gap/roc_auc"] < 0.065, "a difference of two areas, each of 200 against 400 events, has a standard error of 0.03"
+    assert found["test.gap/a_distance.low"] < 0.1
+
+
+@pytest.mark.parametrize(("balance", "finds"), [("none", False), ("oversample", True)])
+def test_the_natural_mix_makes_plain_training_ignore_nue_and_balancing_repairs_it(command, tmp_path, balance, finds):
+    arguments = ["dataset.events=6000", "trainer.epochs=4", f"imbalance_strategy={balance}"]
+    recall = metrics_of(command, tmp_path, *NOVA, *arguments)["test.genie/recall.nue"]
+    assert recall > 0.3 if finds else recall < 0.1
+
+
 def test_a_compiled_model_learns_the_same(train, tmp_path):
     plain = train("dataset=digits", "model=lenet", "trainer.epochs=2")
     compiled = train("dataset=digits", "model=lenet", "trainer.epochs=2", "trainer.compile=true")

@@ -17,26 +17,23 @@ from annotated_types import Ge, Le, Len
 
 from src import simulators
 from src.component import NonNegativeFloat, NonNegativeInt, OpenFraction, PositiveFloat, PositiveInt
-from src.datasets import caf, event_list, nova_selection, packing
+from src.datasets import caf, event_list, nova_index, nova_selection, packing
 from src.datasets.balancing import By, balanced
 from src.datasets.base import NO_CLEAN_SET, CleanSet, Dataset, Profile, Thinning, Unlabelled, fractions_ok, random_split
 from src.datasets.cache import completed, digest, digests, file_digest
 from src.datasets.event_weights import Weighting, weighted
 from src.datasets.inputs import ArrayInputs, Scale
 from src.datasets.nova_files import classes as class_of
-from src.datasets.nova_files import event_files, labelled_rows, origin, truth, truth_file
-from src.datasets.selected_index import read_index, write_index
+from src.datasets.nova_files import event_files, origin, truth, truth_file
+from src.datasets.nova_index import CLASSES
 from src.errors import UserError
 from src.seeding import numpy_stream
 from src.task import HIDDEN, BoolArray, IntArray, Split, Splits
 
 log = logging.getLogger(__name__)
 
-CLASSES = ("nc", "nue", "numu")
 NATURAL_PRIOR = (0.3219, 0.0312, 0.6469)
 PARTS = 3  # training, validation, test
-SELECTED_BY = ("nova_cuts.py", "nova_selection.py", "caf_tables.py", "nova_files.py", "caf.py")
-"""The code that decides which events are in the index."""
 
 
 class NOvA(Dataset):
@@ -117,11 +114,9 @@ class NOvA(Dataset):
     def splits(self, data_root: Path, cache_root: Path, seed: int) -> Splits:
         paths, notes = self.files(data_root, cache_root)
         content = digests(paths, cache_root)
-        code = file_digest([Path(__file__).with_name(name) for name in SELECTED_BY])
-        files = [(content[path], path.name) for path in paths]
-        fingerprint = digest(code, files, self.selection, self.source, self.target)
-        table, told = self._selected(paths, fingerprint, cache_root)
-        maps = packing.packed(_rows(table, paths), digest("selected", fingerprint), cache_root)
+        fingerprint = nova_index.identity(paths, content, self.selection, self.target)
+        table, told = nova_index.selected(paths, self.selection, self.target, fingerprint, cache_root)
+        maps = packing.packed(nova_index.rows_of(table, paths), digest("selected", fingerprint), cache_root)
         everything = self._joined(table, maps)
         notes += told
         if self.event_list is not None:
@@ -208,44 +203,6 @@ class NOvA(Dataset):
         code = file_digest(sorted(Path(simulators.__file__).parent.glob("nova*.py")))
         return completed(cache_root / "simulated" / f"nova-{who}-{digest(parameters, code)}", make)
 
-    def _selected(self, paths: Sequence[Path], name: str, cache_root: Path) -> tuple[caf.Columns, tuple[str, ...]]:
-        """(the index of the events that pass the selection, notes); made once, and kept under cache_root/selected."""
-        folder = cache_root / "selected" / name
-        completed(folder, partial(self._select, paths))
-        told = (folder / "cut_flow.txt").read_text().rstrip("\n")
-        table = read_index(folder / "events.parquet")
-        if not len(table["run"]):
-            raise UserError(f"dataset/selection: no event passes it; see {folder / 'cut_flow.txt'}")
-        notes = (told, f"index of the selected events: {folder / 'events.parquet'}") if self.selection else (told,)
-        return table, tuple(note for note in notes if note)
-
-    def _select(self, paths: Sequence[Path], folder: Path) -> None:
-        """Write the index and the cut flow of the files. Raises UserError if an event stands in two files of an origin."""
-        parts: list[caf.Columns] = []
-        tables: dict[str, list[tuple[nova_selection.Passed, IntArray]]] = {}
-        keys: dict[str, list[caf.Columns]] = {}
-        dropped = 0
-        for path in paths:
-            found = labelled_rows(path)
-            dropped += found.dropped
-            keys.setdefault(origin(path), []).append(found.key)
-            if self.selection:
-                with caf.opened(path) as file:
-                    passed = nova_selection.select(file, found.key, self.selection)
-                tables.setdefault(origin(path), []).append((passed, found.label))
-                found = found.select(passed.events)
-            parts.append(_index_of(found, self._domain(path)))
-        for who, of_files in keys.items():
-            every = _concatenated(of_files)
-            caf.join(every, every, f"the files of {who}'s events ({paths[0].parent}, ...)")
-        left_out = f"{dropped} maps left out: no row in {caf.TRUTH}, or neither NC nor νe nor νμ\n" if dropped else ""
-        text = nova_selection.flow_text(tables, CLASSES) if tables else ""
-        (folder / "cut_flow.txt").write_text(left_out + text)
-        write_index(folder / "events.parquet", _concatenated(parts))
-
-    def _domain(self, path: Path) -> int:
-        return int(origin(path) == self.target)
-
     # --- splits ---
 
     def _joined(self, table: caf.Columns, maps: Any) -> Split:
@@ -323,11 +280,7 @@ def _keys(paths: Sequence[Path]) -> caf.Columns:
     for path in paths:
         with caf.opened(path) as file:
             found.append(caf.map_keys(file))
-    return {name: column.astype(np.int64) for name, column in _concatenated(found).items()}
-
-
-def _concatenated(tables: Sequence[caf.Columns]) -> caf.Columns:
-    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    return {name: column.astype(np.int64) for name, column in nova_index.concatenated(found).items()}
 
 
 def _of(split: Split, paths: Sequence[Path], who: str) -> BoolArray:
@@ -337,23 +290,6 @@ def _of(split: Split, paths: Sequence[Path], who: str) -> BoolArray:
     number, names = pd.factorize(split.keys["file"])
     theirs = {path.name for path in paths if origin(path) == who}
     return np.array([name in theirs for name in names], dtype=bool)[number]
-
-
-def _index_of(found: Any, domain: int) -> caf.Columns:
-    """Columns of the index of selected events."""
-    n = len(found.label)
-    return {
-        **found.key, "weight": found.weight, "train_index": found.rows, "label": found.label,
-        "domain": np.full(n, domain), "file": np.repeat(found.path.name, n),
-    }  # fmt: skip
-
-
-def _rows(table: caf.Columns, paths: Sequence[Path]) -> list[tuple[Path, IntArray]]:
-    """(file, rows of its maps) in the index's order, which is that of the paths."""
-    file, rows = table["file"], table["train_index"]
-    starts = np.flatnonzero(np.append(True, file[1:] != file[:-1]))
-    parts = dict(zip(file[starts].tolist(), np.split(rows, starts[1:]), strict=True))
-    return [(path, parts.get(path.name, rows[:0])) for path in paths]
 
 
 def _by_file(everything: Split, who: IntArray, fractions: Sequence[float], rng: np.random.Generator) -> list[IntArray]:

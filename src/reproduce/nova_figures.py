@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.datasets.nova import CLASSES, NATURAL_PRIOR
+from src.datasets.nova import NATURAL_PRIOR
+from src.datasets.nova_index import CLASSES
 from src.evaluation import domain_figures, event_display, figures, node_figures
 from src.evaluation.nodes import most_telling
 from src.evaluation.plots import read_history

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.datasets.nova import CLASSES, NOvA
+from src.datasets.nova import NOvA
 from src.datasets.nova_files import truth
+from src.datasets.nova_index import CLASSES
 from src.evaluation import predictions
 from src.evaluation.domain_gap import gaps
 from src.evaluation.metrics import confusion_matrix, normalise

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from src.datasets import caf, nova_selection
-from src.datasets.nova import CLASSES, NATURAL_PRIOR
+from src.datasets.nova import NATURAL_PRIOR
 from src.datasets.nova_files import labelled_rows, origin
+from src.datasets.nova_index import CLASSES
 from src.evaluation.domain_gap import gap_interval
 from src.evaluation.physics import natural_weight, scan
 from src.evaluation.predictions import Predictions
