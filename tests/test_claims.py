@@ -51,10 +51,18 @@ NOVA = ["dataset=nova", "dataset.scale=log", "model=cnn6", "model.width=0.25", "
 
 
 def test_without_shift_classes_are_told_alike_in_both_generators(command, tmp_path):
-    arguments = ["dataset.shift=0", "dataset.events=3000", "dataset.class_mix=[1,1,1]", "dataset.target_labels=true", "trainer.epochs=4"]
+    arguments = [
+        "dataset.shift=0",
+        "dataset.events=3000",
+        "dataset.class_mix=[1,1,1]",
+        "dataset.target_labels=true",
+        "trainer.epochs=4",
+    ]
     found = metrics_of(command, tmp_path, *NOVA, *arguments)
     assert found["test/balanced_accuracy"] > 0.5
-    assert found["test.gap/roc_auc"] < 0.065, "a difference of two areas, each of 200 against 400 events, has a standard error of 0.03"
+    assert found["test.gap/roc_auc"] < 0.065, (
+        "a difference of two areas, each of 200 against 400 events, has a standard error of 0.03"
+    )
     assert found["test.gap/a_distance.low"] < 0.1
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import uuid
 from pathlib import Path
 
 import numpy as np
 
 from src.datasets import caf
-from src.datasets.cache import unwritable
 from src.errors import UserError
 
 TYPES = {
@@ -21,23 +17,11 @@ TYPES = {
 
 
 def write_index(path: Path, columns: caf.Columns) -> None:
-    """The table, complete or not there; one that is there stays. Raises UserError if it cannot be written."""
+    """Write the table; whole only where the folder is (`cache.completed`)."""
     import pandas as pd
 
-    if path.exists():
-        return
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame({name: columns[name].astype(kind) for name, kind in TYPES.items()}).to_parquet(
-            partial, index=False
-        )
-        os.replace(partial, path)
-    except OSError as error:
-        raise unwritable(path, error) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+    table: caf.Columns = {name: columns[name].astype(kind) for name, kind in TYPES.items()}
+    pd.DataFrame(table).to_parquet(path, index=False)
 
 
 def read_index(path: Path) -> caf.Columns:
