@@ -32,6 +32,7 @@ STRONG, SURE = 0.2, 0.3
 MIDDLE = 0.3
 """P(GENIE) above which GiBUU's events look ordinary."""
 PERMUTATIONS, NULL_EVENTS, DEALS = 100, 2000, 20
+LOOKED_AT, LIT = 500, 60
 NETWORKS = {
     "natural mix": ("erm", "none", "genie", "false", "none"), "natural mix, oversampled": ("erm", "oversample", "genie", "false", "none"),
     "genie": ("erm", "none", "genie", "false", "joint"), "gibuu": ("erm", "none", "gibuu", "false", "joint"),
@@ -209,13 +210,15 @@ def gap_by_chance(test: Predictions) -> float:
 
 
 def events_of(split: Split, domain: int, each: int) -> tuple[Any, list[int]]:
-    """(raw maps (k, 2, 100, 80), their classes): the first `each` events of every class of a domain."""
+    """(raw maps (k, 2, 100, 80), their classes): of every class of a domain the first `each` events with LIT lit cells, if any."""
+    storage: Any = split.inputs
     rows, labels = [], []
     for c in range(3):
-        chosen = np.flatnonzero((split.clean == c) & (split.domain == domain))[:each]
-        rows += split.rows[chosen].tolist()
+        chosen = split.rows[(split.clean == c) & (split.domain == domain)][:LOOKED_AT]
+        lit = (storage.storage[torch.from_numpy(chosen)] > 0).flatten(1).sum(dim=1).numpy()
+        chosen = chosen[np.argsort(lit < LIT, kind="stable")][:each]
+        rows += chosen.tolist()
         labels += [c] * len(chosen)
-    storage: Any = split.inputs
     return storage.storage[torch.tensor(rows)].numpy(), labels
 
 

@@ -38,9 +38,9 @@ def test_the_linear_layer_is_torchs_to_the_bit(bias):
 @pytest.mark.parametrize("name", yamls.names("model"))
 def test_every_model_takes_a_cosine_head_and_ends_in_it(name):
     model = yamls.build("model", name, head="cosine")
-    model.setup(Task(("a", "b", "c"), ("all",), "image", (1, 32, 32)))
+    model.setup(Task(("a", "b", "c"), ("all",), "image", (1, 64, 64)))
     assert [type(m) for m in model.head.modules() if not list(m.children())][-1] is CosineHead
-    logits = model.eval()(torch.rand(4, 1, 32, 32))
+    logits = model.eval()(torch.rand(4, 1, 64, 64))
     assert logits.abs().max() <= SCALE * (1 + 1e-6)
     plain = yamls.build("model", name)
     assert plain.last == "linear"
