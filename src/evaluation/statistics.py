@@ -82,13 +82,15 @@ def trend(values: npt.ArrayLike, levels: Sequence[float]) -> dict[str, float]:
     """Whether a quantity (seeds, levels) rises or falls with the level: mean slope, its 95 % BCa interval over seeds, p, n.
 
     p is that of Page's test (1963) of ordered levels within seeds, in the direction of the mean slope, doubled. Raises
-    ValueError for fewer than three levels (of which no order could be told) or a shape that does not fit.
+    ValueError for fewer than three levels or two seeds, or a shape that does not fit.
     """
     from scipy.stats import page_trend_test
 
     table, at = np.asarray(values, dtype=np.float64), np.asarray(levels, dtype=np.float64)
-    if table.ndim != 2 or table.shape[1] != len(at) or len(at) < 3:
-        raise ValueError(f"values {table.shape} at {len(at)} levels: give (seeds, levels), of three levels at least")
+    if table.ndim != 2 or table.shape[1] != len(at) or len(at) < 3 or len(table) < 2:
+        raise ValueError(
+            f"values {table.shape} at {len(at)} levels: give (seeds, levels), two seeds and three levels at least"
+        )
     table = table[:, np.argsort(at)]
     centred = np.sort(at) - at.mean()
     slopes = table @ centred / (centred @ centred)

@@ -59,7 +59,7 @@ LEVELS = {
         note="Reduced: 2,000 events a generator, at most 19,200 seen a run, two seeds, three scales.",
     ),
     "smoke": Level(
-        all=("hydra.sweeper.seeds=[0]", "dataset.events=150", "model.width=0.25", "tracking.enabled=false"),
+        all=("hydra.sweeper.seeds=[0]", "hydra/launcher=basic", "dataset.events=150", "model.width=0.25", "tracking.enabled=false"),
         classifiers=("trainer.max_steps=3", "dataset.val_fraction=0.2"), scan=("strategy.scale=0,0.5,1", "trainer.epochs=1"),
         detector=("strategy=erm,coral", "trainer.epochs=1"),
         note="Only to show that all works: the numbers mean nothing.",

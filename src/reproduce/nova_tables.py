@@ -193,10 +193,10 @@ def scales(found: Findings) -> list[Row]:
 
 
 def trend_of(found: Findings, metric: str) -> dict[str, float] | None:
-    """Over the scales, of the seeds that have it at all of them; None for fewer than three scales, or no such seed."""
+    """Over the scales, of the seeds that have it at all of them; None for fewer than three scales or two such seeds."""
     measured = [one.metric(metric) for one in found.scales.values()]
     seeds = [seed for seed in measured[0] if all(seed in one for one in measured)] if measured else []
-    if not seeds or len(measured) < 3:
+    if len(seeds) < 2 or len(measured) < 3:
         return None
     return trend([[one[seed] for one in measured] for seed in seeds], list(found.scales))
 

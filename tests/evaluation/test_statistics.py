@@ -118,6 +118,7 @@ def test_a_trend_is_the_mean_slope_and_page_s_test_in_its_direction():
     assert trend(rng.normal(size=(6, 4)), levels)["p"] > 0.05
 
 
-def test_two_levels_have_no_trend():
-    with pytest.raises(ValueError, match="of three levels at least"):
-        trend([[1.0, 2.0]], [0, 1])
+@pytest.mark.parametrize("values", [[[1.0, 2.0], [2.0, 3.0]], [[1.0, 2.0, 3.0]]])
+def test_two_levels_or_one_seed_have_no_trend(values):
+    with pytest.raises(ValueError, match="two seeds and three levels at least"):
+        trend(values, range(len(values[0])))
