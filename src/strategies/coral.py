@@ -5,27 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from src.component import NonNegativeFloat
-from src.models.base import Model
-from src.strategies.two_domains import TwoDomains
-from src.task import Batch
+from src.strategies.two_domains import Alignment
 
 
-class CORAL(TwoDomains):
+class CORAL(Alignment):
     """Class loss plus scale · the distance between the covariances of the source's features and the target's."""
 
-    def __init__(self, *, scale: NonNegativeFloat = 1.0) -> None:
-        super().__init__()
-        self.scale = scale
+    term = "coral"
 
-    def loss(
-        self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float
-    ) -> dict[str, Tensor]:
-        both, features, class_loss = self.read(model, source, target)
-        sizes = [len(source), len(both) - len(source)]
-        (x, y), (w, v) = features.split(sizes), both.weight.split(sizes)
-        distance = covariance_distance(x, y, w, v)
-        return {"total": class_loss + self.scale * distance, "class": class_loss, "coral": distance}
+    def distance(self, x: Tensor, y: Tensor, w: Tensor, v: Tensor) -> Tensor:
+        return covariance_distance(x, y, w, v)
 
 
 def covariance_distance(x: Tensor, y: Tensor, w: Tensor, v: Tensor) -> Tensor:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from src.component import NonNegativeFloat
-from src.models.base import Model
-from src.strategies.two_domains import TwoDomains
-from src.task import Batch
+from src.strategies.two_domains import Alignment
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """The kernels' bandwidths over the median squared distance."""
@@ -17,21 +14,13 @@ SMALLEST = 1e-12
 """Bandwidth where most examples have the same features."""
 
 
-class MMD(TwoDomains):
+class MMD(Alignment):
     """Class loss plus scale · MMD² between the features of the source's batch and the target's."""
 
-    def __init__(self, *, scale: NonNegativeFloat = 1.0) -> None:
-        super().__init__()
-        self.scale = scale
+    term = "mmd"
 
-    def loss(
-        self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float
-    ) -> dict[str, Tensor]:
-        both, features, class_loss = self.read(model, source, target)
-        sizes = [len(source), len(both) - len(source)]
-        (x, y), (w, v) = features.split(sizes), both.weight.split(sizes)
-        discrepancy = squared_mmd(x, y, w, v)
-        return {"total": class_loss + self.scale * discrepancy, "class": class_loss, "mmd": discrepancy}
+    def distance(self, x: Tensor, y: Tensor, w: Tensor, v: Tensor) -> Tensor:
+        return squared_mmd(x, y, w, v)
 
 
 def squared_mmd(x: Tensor, y: Tensor, w: Tensor, v: Tensor) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
+from src.component import NonNegativeFloat
 from src.errors import UserError
 from src.models.base import Model
 from src.strategies.base import Criterion, Predictor, Strategy, weighted_mean
@@ -56,6 +57,30 @@ class TwoDomains(Strategy):
         if not bool(seen.all()):
             log_probs, y, weight = log_probs[seen], y[seen], weight[seen]
         return weighted_mean(self.criterion(log_probs, y), weight)
+
+
+class Alignment(TwoDomains):
+    """Class loss plus scale · a distance between the features of the source's batch and the target's."""
+
+    term: ClassVar[str]
+    """The distance's name among the losses."""
+
+    def __init__(self, *, scale: NonNegativeFloat = 1.0) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def loss(
+        self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float
+    ) -> dict[str, Tensor]:
+        both, features, class_loss = self.read(model, source, target)
+        sizes = [len(source), len(both) - len(source)]
+        (x, y), (w, v) = features.split(sizes), both.weight.split(sizes)
+        distance = self.distance(x, y, w, v)
+        return {"total": class_loss + self.scale * distance, "class": class_loss, self.term: distance}
+
+    def distance(self, x: Tensor, y: Tensor, w: Tensor, v: Tensor) -> Tensor:
+        """Of features (n, d) and (m, d) with weights (n,) and (m,); 0 where a batch is too small to tell."""
+        raise NotImplementedError
 
 
 def teachers(source: Batch, target: Batch | None) -> Batch:
