@@ -9,13 +9,12 @@ import torch
 
 from src.evaluation.a_distance import FOLDS, a_distance
 from src.inference import embeddings
+from src.seeding import numpy_stream
 from src.strategies.base import Predictor, Strategy
 from src.task import Split
 
 
-def distances(
-    predictor: Predictor, parts: Mapping[str, Split], device: torch.device, rng: np.random.Generator
-) -> dict[str, float]:
+def distances(predictor: Predictor, parts: Mapping[str, Split], device: torch.device, seed: int) -> dict[str, float]:
     """`<part>.gap/a_distance` of the strategy's embedding, and the 95 % interval of each over the probe's folds (.low, .high).
 
     Nothing where it predicts no classes or scores by more than logits, or a part does not hold FOLDS examples of each of
@@ -28,7 +27,7 @@ def distances(
         present, counts = np.unique(part.domain, return_counts=True)
         if len(present) == 2 and counts.min() >= FOLDS:
             seen = embeddings(predictor, part.inputs, part.rows, device)
-            said = a_distance(seen, part.domain, rng)
+            said = a_distance(seen, part.domain, numpy_stream(seed, f"probe/{name}"))
             metric = f"{name}.gap/a_distance"
             found |= {metric: said["mean"], f"{metric}.low": said["low"], f"{metric}.high": said["high"]}
     return found

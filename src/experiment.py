@@ -274,7 +274,7 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     found = {name: predict(predictor, split, trainer.device) for name, split in read_now.items()}
     scores = judged.all_scores(found)
     parts = {name: getattr(splits, name) for name in found}
-    scores |= domains.distances(predictor, parts, trainer.device, numpy_stream(settings.seed, "probe"))
+    scores |= domains.distances(predictor, parts, trainer.device, settings.seed)
     parameters = itertools.chain(experiment.model.parameters(), strategy.parameters())
     scores |= {**prepared.facts, **strategy.facts(train, run.folder)}
     scores |= {"data/train/synthetic": float(synthetic)} if balance.synthesises else {}

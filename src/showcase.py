@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from omegaconf import OmegaConf
 
-from src import runs, tracking
+from src import domains, runs, tracking
 from src.config import Experiment, check
 from src.evaluation import plots, predictions
 from src.experiment import Prepared, judged_test, predict, prepare, read, saliency, seen_by
@@ -64,6 +64,10 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
         said["test"] = predict(one.predictor, test, one.experiment.trainer.device)
         predictions.save(folder / "predictions.npz", **said)  # first: what is not in metrics.json is done again
         measured |= Judge.of_record(runs.read_json(folder / "task.json")).test_scores(said["test"])
+        experiment = one.experiment
+        measured |= domains.distances(
+            one.predictor, {"test": splits.test}, experiment.trainer.device, experiment.settings.seed
+        )
         runs.write_text(folder / "metrics.json", json.dumps(measured, indent=1) + "\n")
     plots.draw(folder)
     if figure := saliency(one.experiment, one.task, one.predictor, test, said["test"]):

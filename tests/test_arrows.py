@@ -35,7 +35,7 @@ ALLOWED = {
     "explain": BASICS | {"evaluation", "strategies"}, "domains": BASICS | {"evaluation", "inference", "strategies"},
     "experiment": BASICS | {"config", "decoupled", "domains", "evaluation", "explain", "inference", "judging", "noise_models", "provenance", "runs",
                             "strategies", "tracking", "training"},
-    "showcase": BASICS | {"config", "evaluation", "experiment", "judging", "runs", "strategies", "tracking", "training"},
+    "showcase": BASICS | {"config", "domains", "evaluation", "experiment", "judging", "runs", "strategies", "tracking", "training"},
     "studies": {"component", "config", "errors", "evaluation", "experiment", "lease", "provenance", "runs", "showcase", "studies",
                 "tracking"},
     "plugins": set(),  # what it needs of src it names in its configuration

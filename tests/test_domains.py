@@ -11,9 +11,12 @@ from src.datasets import caf
 from src.datasets.inputs import ArrayInputs
 from src.domains import distances
 from src.evaluation.a_distance import a_distance
+from src.seeding import numpy_stream
+from src.showcase import showcase
 from src.strategies.base import Predictor
 from src.strategies.freeze_domain_nodes import FreezeDomainNodes
 from src.task import Split
+from src.tracking import Tracking
 from tests.datasets.files import make_nova
 from tests.strategies.domains import made
 
@@ -65,12 +68,11 @@ def test_after_the_cut_the_distance_is_that_of_the_nodes_that_are_left():
     part = Split(ArrayInputs(x), np.arange(n), known, known, domain, np.ones(n), np.ones(n, dtype=bool))
 
     def measured_now():
-        rng = np.random.default_rng(3)
-        return distances(Predictor(model, strategy), {"val": part}, torch.device("cpu"), rng)["val.gap/a_distance"]
+        return distances(Predictor(model, strategy), {"val": part}, torch.device("cpu"), 3)["val.gap/a_distance"]
 
     before = measured_now()
     strategy.mask[1] = 0
-    kept = a_distance(np.delete(x, 1, axis=1), domain, np.random.default_rng(3))["mean"]
+    kept = a_distance(np.delete(x, 1, axis=1), domain, numpy_stream(3, "probe/val"))["mean"]
     assert before > 1.9
     assert measured_now() == pytest.approx(kept, abs=1e-6)
     assert kept < 0.4
@@ -102,3 +104,14 @@ def test_watching_what_is_sealed_is_refused(measured, tmp_path):
     make(tmp_path, "genie", "detector")
     with pytest.raises(UserError, match="part of its truth is sealed"):
         measured("watched", "dataset.target=detector", "trainer.watch=[test]")
+
+
+def test_a_test_split_that_is_read_later_has_the_same_gap_and_distance(measured, tmp_path):
+    make(tmp_path, "genie", "gibuu")
+    at_once = measured("once")
+    assert not any(name.startswith("test") for name in measured("later", "test=chosen"))
+    (folder,) = (tmp_path / "runs_root").glob("later-*")
+    showcase(folder, Tracking(enabled=False, uri=None, experiment="-"))
+    later = json.loads((folder / "metrics.json").read_text())
+    assert later == pytest.approx(at_once, nan_ok=True)
+    assert {"test.gap/a_distance", "test.gap/roc_auc"} <= set(later)
