@@ -27,6 +27,7 @@ from src.augmentations.base import Augmentation
 from src.component import Component, NonNegativeInt, OpenFraction, PositiveFloat
 from src.datasets.base import Dataset
 from src.errors import UserError, did_you_mean
+from src.evaluation.heads import known_metric
 from src.evaluation.metrics import METRICS
 from src.imbalance_strategies.base import ImbalanceStrategy
 from src.models.base import Model
@@ -98,7 +99,7 @@ class Settings(Component):
                 f"score={score}: the score must be a validation metric (val/...); val_clean/* and test/* are sealed, "
                 "so that nothing is chosen by them"
             )
-        if score.removeprefix("val/").partition(".")[0] not in METRICS:
+        if not known_metric(score.removeprefix("val/")):
             known = [f"val/{metric}" for metric in METRICS]
             raise ValueError(f"score={score}: runs do not report it{did_you_mean(score, known)}")
         if name is not None and (not name or set(name) & set("/\\\0") or name.startswith(".")):

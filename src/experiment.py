@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,10 @@ from src.config import Experiment
 from src.decoupled import retrain_head
 from src.errors import UserError, did_you_mean
 from src.evaluation import plots, predictions
+from src.evaluation.heads import HeadOutput, head_scores, save_confusions
 from src.evaluation.metrics import metric_names
 from src.evaluation.predictions import Predictions
-from src.inference import probabilities
+from src.inference import said
 from src.judging import Judge, judge, natural_prior
 from src.noise_models.sampling import realised
 from src.seeding import numpy_stream, seed_torch
@@ -161,6 +162,7 @@ def prepare(experiment: Experiment, splits: Splits) -> Prepared:
         views=splits.views,
         class_counts=tuple(class_counts(train.labels, num_classes).tolist()),
         transition=experiment.noise_model.transition(num_classes),
+        graph=getattr(train.inputs, "schema", None),
     )
     parts = {"train": splits.train, "val": splits.val, "test": splits.test, "clean": splits.clean}
     for name, part in parts.items():
@@ -271,8 +273,10 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     read_now = {"val": val}
     if settings.test == "always":
         read_now["test"] = judged_test(experiment, splits)
-    found = {name: predict(predictor, split, trainer.device) for name, split in read_now.items()}
-    scores = judged.all_scores(found)
+    found, heads = {}, {}
+    for name, split in read_now.items():
+        found[name], heads[name] = look(predictor, split, trainer.device)
+    scores = judged.all_scores(found) | head_scores(heads)
     parts = {name: getattr(splits, name) for name in found}
     scores |= domains.distances(predictor, parts, trainer.device, settings.seed)
     parameters = itertools.chain(experiment.model.parameters(), strategy.parameters())
@@ -280,13 +284,14 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     scores |= {"data/train/synthetic": float(synthetic)} if balance.synthesises else {}
     scores |= {"cost/parameters": float(sum(parameter.numel() for parameter in parameters))}
     predictions.save(run.folder / "predictions.npz", **found)
+    save_confusions(run.folder, heads)
     epochs = {"best_epoch": trainer.progress.best_epoch, "selected_epoch": trainer.selected_epoch}
     run.write_json("metrics.json", {"score": scores[settings.score], **epochs, **scores})
     if settings.figures:
         plots.draw(run.folder)
         last = "test" if "test" in found else "val"
-        if figure := saliency(experiment, task, predictor, read_now[last], found[last]):
-            plots.write(run.folder / "figures" / "saliency.png", figure)
+        for name, figure in examples(experiment, task, predictor, read_now[last], found[last]).items():
+            plots.write(run.folder / "figures" / f"{name}.png", figure)
         tracking.log_model(run.folder, predictor, val, experiment.tracking)
     return scores[settings.score]
 
@@ -299,24 +304,35 @@ def _described(experiment: Experiment, task: Task, judged: Judge) -> dict[str, A
         "natural_prior": judged.natural, "recall": judged.recall, "predicts": experiment.strategy.predicts, "monitor": experiment.trainer.picks,
         "training_prior": None if judged.mixes is None else judged.mixes[0].tolist(),
         "deployed_prior": None if judged.mixes is None else judged.mixes[1].tolist(), "learned": experiment.dataset.learned,
+        "graph": None if task.graph is None else asdict(task.graph),
     }  # fmt: skip
 
 
-def saliency(
-    experiment: Experiment, task: Task, predictor: Predictor, split: Split, said: Predictions
-) -> Figure | None:
-    """Where the model looked in the split's pictures; None where there is nothing to show."""
+def examples(
+    experiment: Experiment, task: Task, predictor: Predictor, split: Split, found: Predictions
+) -> dict[str, Figure]:
+    """Figures of what the model made of single examples of the split, by name, as far as there is something to show."""
+    device = experiment.trainer.device
     names = task.domain_names if experiment.strategy.predicts == "domain" else task.class_names
-    return explain.saliency(predictor, split, said, names, task.views, experiment.trainer.device)
+    drawn = {
+        "saliency": explain.saliency(predictor, split, found, names, task.views, device),
+        "hits": explain.hits(predictor, split, found, names, device),
+    }
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def look(predictor: Predictor, split: Split, device: torch.device) -> tuple[Predictions, dict[str, HeadOutput]]:
+    """What it says of a split, beside what is known of that; and what its other heads say."""
+    now = said(predictor, split.inputs, split.rows, device)
+    return Predictions(
+        probabilities=now.probabilities, labels=split.labels, clean=split.clean, domain=split.domain,
+        weight=split.weight, rows=split.rows, keys=split.keys,
+    ), now.heads  # fmt: skip
 
 
 def predict(predictor: Predictor, split: Split, device: torch.device) -> Predictions:
     """What it says of a split, beside what is known of that."""
-    return Predictions(
-        probabilities=probabilities(predictor, split.inputs, split.rows, device),
-        labels=split.labels, clean=split.clean, domain=split.domain, weight=split.weight,
-        rows=split.rows, keys=split.keys,
-    )  # fmt: skip
+    return look(predictor, split, device)[0]
 
 
 @contextmanager

@@ -1,10 +1,10 @@
-"""A figure of where in its pictures a trained model found what speaks for the rarest class, or domain."""
+"""Figures of what a trained model makes of single examples: where it looked in pictures, what it calls the hits of graphs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ import torch
 from src.errors import UserError
 from src.evaluation.saliency import grad_cam, telling
 from src.strategies.base import Predictor, Strategy
-from src.task import HIDDEN, Split, class_counts
+from src.task import HIDDEN, IntArray, Split, class_counts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,3 +55,45 @@ def saliency(
     places = {title: np.searchsorted(shown, rows) for title, rows in groups.items()}
     pictures, heat = (values.float().cpu().numpy() for values in (x, maps))
     return draw(pictures, heat, score[shown], positive[shown], places, class_names[rarest], views)
+
+
+def hits(
+    predictor: Predictor, split: Split, said: Predictions, class_names: Sequence[str], device: torch.device
+) -> Figure | None:
+    """An event of every class, its hits coloured by their true and by their predicted class; None without a semantic head.
+
+    Of each class the first event that has at least as many hits as the class's median.
+    """
+    from src.evaluation.graph_display import DisplayedEvent, events
+
+    inputs: Any = split.inputs
+    schema = getattr(inputs, "schema", None)
+    if schema is None or not schema.semantic_classes:
+        return None
+    predictor.eval()
+    shown = []
+    for c, name in enumerate(class_names):
+        at = _typical(inputs.sizes[split.rows], np.flatnonzero(said.clean == c))
+        if at is None:
+            continue
+        row = split.rows[at : at + 1]
+        with torch.inference_mode():
+            x = inputs.fetch(torch.from_numpy(row), device)
+            predictor.scores(x)
+            scores = predictor.model.side_scores(x).get("semantic")
+        if scores is None:
+            return None
+        of_plane = [len(plane.x) for plane in x.planes.values()]
+        predicted = scores.scores.float().argmax(dim=1).cpu().split(of_plane)
+        title = f"{name}, called {class_names[int(said.probabilities[at].argmax())]}"
+        true = {plane: x.planes[plane].semantic.cpu().numpy() for plane in x.planes}
+        called = {plane: part.numpy() for plane, part in zip(x.planes, predicted, strict=True)}
+        shown.append(DisplayedEvent(title, inputs.places(int(row[0])), true, called))
+    return events(shown, schema.semantic_classes) if shown else None
+
+
+def _typical(sizes: IntArray, members: IntArray) -> int | None:
+    """The first of the members that is at least as large as their median; None if there are none."""
+    if not len(members):
+        return None
+    return int(members[np.flatnonzero(sizes[members] >= np.median(sizes[members]))[0]])

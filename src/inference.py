@@ -10,12 +10,43 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from src.evaluation.heads import HeadOutput
 from src.loading import ahead
 from src.models.base import Model
+from src.models.side import SideScores
 from src.strategies.base import Predictor
 from src.task import Inputs, IntArray
 
 BATCH = 512
+GRAPHS = 32
+"""Graphs hold a thousand hits each."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a predictor says of n examples."""
+
+    probabilities: npt.NDArray[np.float32]
+    """(n, C)."""
+    heads: dict[str, HeadOutput]
+    """What the model's other heads say, example by example; none if it has none."""
+
+
+@torch.inference_mode()
+def said(predictor: Predictor, inputs: Inputs, rows: IntArray, device: torch.device, batch_size: int = BATCH) -> Said:
+    """Of the given rows of the inputs, in their order, in one pass; the predictor is left in evaluation mode."""
+    predictor.eval()
+    parts, beside = [], []
+    for x in _batches(inputs, rows, device, batch_size):
+        parts.append(predictor.scores(x).float().cpu())
+        beside.append(predictor.model.side_scores(x))
+    return Said(torch.cat(parts).numpy(), {head: _joined([each[head] for each in beside]) for head in beside[0]})
+
+
+def _joined(parts: list[SideScores]) -> HeadOutput:
+    scores = torch.cat([part.scores.float().cpu() for part in parts]).numpy()
+    truth = torch.cat([part.truth.cpu() for part in parts]).numpy()
+    return HeadOutput(parts[0].kind, scores, truth, parts[0].names)
 
 
 @torch.inference_mode()
@@ -68,6 +99,7 @@ def activations(
 
 def _batches(inputs: Inputs, rows: IntArray, device: torch.device, batch_size: int) -> Iterator[Any]:
     """The rows as the model sees them, read ahead where that pays."""
+    batch_size = min(batch_size, GRAPHS) if inputs.kind == "graph" else batch_size
     fetched = (inputs.fetch(piece, device) for piece in torch.from_numpy(rows).split(batch_size))
     return ahead(fetched) if inputs.streams else fetched
 

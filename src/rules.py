@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from src.augmentations.none import NoAugmentation
 from src.noise_models.none import NoNoise
 from src.strategies.base import Strategy
 
@@ -71,7 +72,16 @@ class Choice:
         return name
 
     def sentence(self, text: str) -> str:
-        groups = ("strategy", "imbalance_strategy", "noise_model", "dataset", "model", "protocol", "optimizer")
+        groups = (
+            "strategy",
+            "imbalance_strategy",
+            "noise_model",
+            "dataset",
+            "model",
+            "protocol",
+            "optimizer",
+            "augmentation",
+        )
         names = {group: self.named(group) for group in groups}
         return text.format(
             **names,
@@ -129,6 +139,24 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.settings.test == "chosen" and "test" in c.trainer.watch,
         "trainer.watch=[test] reads the test split after every epoch, and test=chosen only after the choice; use one of them",
     ),
+    (
+        lambda c: c.imbalance_strategy.by_size and not (c.dataset.ragged or c.strategy.ignores_balance),
+        "{imbalance_strategy} balances the sizes of graphs, and examples of {dataset} are all of one size; use another "
+        "imbalance_strategy",
+    ),
+    (
+        lambda c: c.dataset.ragged and not isinstance(c.augmentation, NoAugmentation),
+        "{augmentation} changes pictures, and {dataset} has graphs; use augmentation=none",
+    ),
+    (
+        lambda c: c.dataset.ragged and c.trainer.compile,
+        "trainer.compile=true is for examples of one size, and the graphs of {dataset} differ; leave it out",
+    ),
+    (
+        lambda c: c.trainer.select == "average" and (c.full_batch or type(c.strategy).loss is Strategy.loss),
+        "trainer.select=average is the mean of weights that steps on batches have left, and {strategy} with {optimizer} takes "
+        "none; use trainer.select=last",
+    ),
     # the clean set
     (
         lambda c: bool(c.wants_clean) and not c.dataset.thinning.has_clean_set,
@@ -151,6 +179,10 @@ RULES: tuple[Rule, ...] = (
     (
         lambda c: c.full_batch and c.schedule.cls is not None,
         "{optimizer} takes no schedule: schedule=none",
+    ),
+    (
+        lambda c: c.full_batch and c.trainer.clip_norm is not None,
+        "{optimizer} searches along its own directions, for which trainer.clip_norm has no meaning; leave it out",
     ),
     (
         lambda c: c.full_batch and c.trainer.precision != "fp32",

@@ -30,7 +30,7 @@ from src.provenance import identity, mask, now
 
 HEARTBEAT = 5.0  # seconds between signs of life
 DIFF_BYTES = 1 << 20
-CONTINUED = {"best.pt", "last.pt", "clean.pt", "history.jsonl", "transition.json", "suspects.csv"}
+CONTINUED = {"best.pt", "last.pt", "clean.pt", "average.pt", "history.jsonl", "transition.json", "suspects.csv"}
 """What a run that differs only in what comes after the epochs takes over from another."""
 
 Status = Literal["finished", "failed", "killed", "pruned", "running"]

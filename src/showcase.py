@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from src import domains, runs, tracking
 from src.config import Experiment, check
 from src.evaluation import plots, predictions
-from src.experiment import Prepared, judged_test, predict, prepare, read, saliency, seen_by
+from src.evaluation.heads import head_scores, save_confusions
+from src.experiment import Prepared, examples, judged_test, look, prepare, read, seen_by
 from src.judging import Judge
 from src.strategies.base import Predictor
 from src.task import Task
@@ -61,17 +62,19 @@ def showcase(folder: Path, mirror: tracking.Tracking) -> None:
     test = judged_test(one.experiment, splits)
     measured = runs.read_json(folder / "metrics.json")
     if not any(name.startswith("test/") for name in measured):
-        said["test"] = predict(one.predictor, test, one.experiment.trainer.device)
+        said["test"], heads = look(one.predictor, test, one.experiment.trainer.device)
+        save_confusions(folder, {"test": heads})
         predictions.save(folder / "predictions.npz", **said)  # first: what is not in metrics.json is done again
         measured |= Judge.of_record(runs.read_json(folder / "task.json")).test_scores(said["test"])
+        measured |= head_scores({"test": heads})
         experiment = one.experiment
         measured |= domains.distances(
             one.predictor, {"test": splits.test}, experiment.trainer.device, experiment.settings.seed
         )
         runs.write_text(folder / "metrics.json", json.dumps(measured, indent=1) + "\n")
     plots.draw(folder)
-    if figure := saliency(one.experiment, one.task, one.predictor, test, said["test"]):
-        plots.write(folder / "figures" / "saliency.png", figure)
+    for name, figure in examples(one.experiment, one.task, one.predictor, test, said["test"]).items():
+        plots.write(folder / "figures" / f"{name}.png", figure)
     tracking.add_results(folder, mirror)
     tracking.log_model(folder, one.predictor, seen_by(predicts, splits.val), mirror)
     (folder / "SHOWN").touch()
@@ -82,4 +85,4 @@ def saliency_of(folder: Path) -> Figure | None:
     one = trained(folder)
     test = judged_test(one.experiment, one.prepared.splits)
     said = predictions.load(folder / "predictions.npz")["test"]
-    return saliency(one.experiment, one.task, one.predictor, test, said)
+    return examples(one.experiment, one.task, one.predictor, test, said).get("saliency")

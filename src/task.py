@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from src.graphs import Graphs, GraphSchema
 from src.transition_matrix import TransitionMatrix
 
 IntArray = npt.NDArray[np.int64]
@@ -130,6 +131,16 @@ class Task:
     """Examples that the imbalance strategy has put behind those."""
     transition: TransitionMatrix | None = None
     """P(observed | true) as the noise model states it; None where it is not known."""
+    graph: GraphSchema | None = None
+    """What graphs are made of; None for other inputs."""
+
+    @classmethod
+    def of_record(cls, described: Mapping[str, Any]) -> Task:
+        """The task that a run's task.json describes."""
+        known: dict[str, Any] = {name: described[name] for name in cls.__dataclass_fields__ if name in described}
+        if known.get("graph"):
+            known["graph"] = GraphSchema(**_tuples(known["graph"]))
+        return cls(**_tuples(known))
 
     @property
     def num_classes(self) -> int:
@@ -138,6 +149,11 @@ class Task:
     @property
     def num_domains(self) -> int:
         return len(self.domain_names)
+
+
+def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has lists where there were tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
 
 
 @dataclass
@@ -163,7 +179,7 @@ def joined(source: Batch, target: Batch | None) -> Batch:
         return source
     columns = ("y", "domain", "weight", "index")
     return Batch(
-        x=torch.cat([source.x, target.x]),
+        x=source.x.joined(target.x) if isinstance(source.x, Graphs) else torch.cat([source.x, target.x]),
         **{name: torch.cat([getattr(source, name), getattr(target, name)]) for name in columns},
     )
 

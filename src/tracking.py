@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED", "pruned": "KILLED"}
 ARTIFACTS = ("config.yaml", "record.json", "code.diff", "task.json", "transition.json", "suspects.csv", "metrics.json",
-             "history.jsonl", "predictions.npz", "best.pt", "clean.pt", "finetuned.pt", "log.txt", "figures")  # fmt: skip
+             "history.jsonl", "predictions.npz", "heads.json", "best.pt", "clean.pt", "average.pt", "finetuned.pt", "log.txt", "figures")  # fmt: skip
 STORES = re.compile(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://.+|https?://.+|databricks(://.*)?")
 KIND = "custom_model_development"  # so that the UI shows training runs first, not conversations
 PARENT = "mlflow.parentRunId"

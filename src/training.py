@@ -24,11 +24,12 @@ from tqdm import tqdm
 
 from src import checkpoint
 from src.augmentations.base import Augmentation
-from src.component import Component, NonNegativeInt, PositiveInt
+from src.component import Component, NonNegativeInt, PositiveFloat, PositiveInt
 from src.errors import UserError, did_you_mean
+from src.evaluation.heads import head_metrics, known_metric
 from src.evaluation.metrics import METRICS, higher_is_better, metrics
 from src.imbalance_strategies.base import ImbalanceStrategy
-from src.inference import probabilities
+from src.inference import said
 from src.loading import Loader, chunks, endless, num_chunks
 from src.models.base import Model
 from src.seeding import numpy_stream, seed_torch, torch_stream
@@ -61,11 +62,13 @@ class TrainerOptions(Component):
         epochs: PositiveInt,
         max_steps: PositiveInt | None,
         batch_size: Annotated[int, Ge(2)],
+        clip_norm: PositiveFloat | None,
         monitor: str,
         stop: Literal["patience", "ewma"],
         patience: PositiveInt | None,
         ewma: Ewma,
-        select: Literal["best", "last", "clean"],
+        select: Literal["best", "last", "clean", "average"],
+        average: PositiveInt | None,
         finetune_steps: NonNegativeInt,
         watch: list[Literal["test", "val_clean"]],
         device: str,
@@ -79,14 +82,22 @@ class TrainerOptions(Component):
     ) -> None:
         if not monitor.startswith("val/"):
             raise ValueError(f"monitor={monitor}: give a validation metric (val/...)")
-        if monitor.removeprefix("val/").partition(".")[0] not in METRICS:
+        if not known_metric(monitor.removeprefix("val/")):
             known = [f"val/{metric}" for metric in METRICS]
             raise ValueError(f"monitor={monitor}: runs do not report it{did_you_mean(monitor, known)}")
         if stop == "ewma" and higher_is_better(monitor):
             raise ValueError(f"stop=ewma watches a loss, and monitor={monitor} is none: set trainer.monitor=val/loss")
         if stop == "ewma" and patience is not None:
             raise ValueError("patience is another rule than stop=ewma: give one of them")
+        if (select == "average") != (average is not None):
+            raise ValueError("select=average and average=<last epochs> go together: give both or neither")
+        if average is not None and (stop == "ewma" or patience is not None):
+            raise ValueError(
+                "select=average is about the last epochs, which an early stop leaves out: set patience=null"
+            )
+        self.average = average
         self.epochs, self.max_steps, self.batch_size = epochs, max_steps, batch_size
+        self.clip_norm = clip_norm
         self.monitor, self.select = monitor, select
         self.stop, self.patience, self.ewma = stop, patience, ewma
         self.watch, self.finetune_steps = watch, finetune_steps
@@ -211,6 +222,7 @@ class Trainer:
         self.seed, self.folder, self.on_epoch, self.resume = seed, folder, on_epoch, resume
         self.networks: list[Model] = []
         self.progress = Progress()
+        balance.meet(train, options.batch_size)
         self._plan(full_batch=False)
 
     def _plan(self, *, full_batch: bool) -> None:
@@ -250,6 +262,7 @@ class Trainer:
         self.train = self._chosen(which, labels)
         self.source = Loader(self.train, self.device)
         self.balance.setup(self.train.labels, len(self.class_names))
+        self.balance.meet(self.train, self.options.batch_size)
         self._plan(full_batch=False)
 
     def _chosen(self, which: IntArray | BoolArray, labels: IntArray | None) -> Split:
@@ -336,7 +349,7 @@ class Trainer:
     @property
     def selected_epoch(self) -> int:
         now = self.progress
-        return {"best": now.best_epoch, "last": now.epoch, "clean": now.best_clean_epoch}[self.options.select]
+        return {"best": now.best_epoch, "clean": now.best_clean_epoch}.get(self.options.select, now.epoch)
 
     def _finetune(self, predictor: Predictor) -> None:
         """Steps on the clean set's scores at the optimizer's own rate; batch norm and dropout as in use, so few examples do."""
@@ -364,10 +377,10 @@ class Trainer:
 
     def _measured(self, name: str, predictor: Predictor, split: Split) -> dict[str, float]:
         inputs = self.val_inputs if split.inputs is self.val.inputs else split.inputs
-        p = probabilities(predictor, inputs, split.rows, self.device)
-        if not np.isfinite(p).all():
+        now = said(predictor, inputs, split.rows, self.device)
+        if not np.isfinite(now.probabilities).all():
             raise UserError(self._diverged("the validation scores are not finite"))
-        found = metrics(p, split.labels, split.weight, self.class_names)
+        found = metrics(now.probabilities, split.labels, split.weight, self.class_names) | head_metrics(now.heads)
         return {f"{name}/{metric}": value for metric, value in found.items()}
 
     def _finished(self) -> bool:
@@ -418,6 +431,8 @@ class Trainer:
                 with autocast:
                     losses = self._losses(model, strategy, (source, target, clean), progress)
                 losses["total"].backward()
+                if self.options.clip_norm is not None:
+                    losses["gradient_norm"] = clip(optimizer, self.options.clip_norm)
                 optimizer.step()
                 if schedule is not None:
                     schedule.step()
@@ -461,9 +476,14 @@ class Trainer:
         return evaluations * size, {**means, "train/iterations": float(getattr(optimizer, "iterations", evaluations))}
 
     def _losses(self, model: Model, strategy: Strategy, batches: Batches, progress: float) -> dict[str, Tensor]:
-        """The strategy's named losses, with the networks' penalties in the total."""
+        """The strategy's named losses and those of the networks' other heads; the total holds them, and the penalties."""
         losses = strategy.loss(model, *batches, progress)
-        return {**losses, "total": self._penalised(losses["total"])}
+        total = self._penalised(model.tempered(losses["total"]))
+        for network in self.networks:
+            beside = network.side_losses(batches[0].x)
+            total = sum(beside.values(), start=total)
+            losses |= beside
+        return {**losses, "total": total}
 
     def _penalised(self, loss: Tensor) -> Tensor:
         """The loss, and what the weights of the networks that learn add to it."""
@@ -539,8 +559,21 @@ class Trainer:
             if on_clean > now.best_clean:
                 now.best_clean, now.best_clean_epoch = on_clean, now.epoch
                 checkpoint.save(self.folder / "clean.pt", weights)
+        if now.epoch > math.ceil(self.total_steps / self.steps_per_epoch) - (self.options.average or 0):
+            self._average(weights)
         state = {"balance": self.balance.state_dict(), "progress": vars(now).copy()}
         checkpoint.save(self.folder / "last.pt", {**weights, **rest, **state})
+
+    def _average(self, weights: dict[str, Any]) -> None:
+        """Take an epoch's weights into the mean of the last ones, average.pt (Izmailov 2018); one that is repeated counts once."""
+        path, count = self.folder / "average.pt", 1
+        if path.exists():
+            old = checkpoint.load(path, self.device)
+            if old["epoch"] >= weights["epoch"]:
+                return
+            count = old["count"] + 1
+            weights = weights | {part: _nearer(old[part], weights[part], 1 / count) for part in ("model", "strategy")}
+        checkpoint.save(path, {**weights, "count": count})
 
     def _restore(self, model: Model, strategy: Strategy, optimizer: Optimizer, schedule: LRScheduler | None) -> None:
         state = load_weights(self.folder / "last.pt", model, strategy, self.device)
@@ -559,6 +592,18 @@ class Trainer:
 
 def _weights(predictor: Predictor, epoch: int) -> dict[str, Any]:
     return {"model": predictor.model.state_dict(), "strategy": predictor.strategy.state_dict(), "epoch": epoch}
+
+
+def _nearer(old: dict[str, Any], new: dict[str, Any], share: float) -> dict[str, Any]:
+    """The old state, moved so far towards the new; what is no floating-point number is the new one's."""
+    mixes = {name: isinstance(value, Tensor) and value.is_floating_point() for name, value in new.items()}
+    return {name: old[name].lerp(value, share) if mixes[name] else value for name, value in new.items()}
+
+
+def clip(optimizer: Optimizer, norm: float) -> Tensor:
+    """Scale all gradients by one factor so that their common norm is at most `norm`; returns what it was, a scalar."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return nn.utils.clip_grad_norm_(parameters, norm)
 
 
 def obey_factors(optimizer: Optimizer) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[1] / "src"
-BASICS = {"component", "errors", "seeding", "task", "transition_matrix"}
+BASICS = {"component", "errors", "graphs", "seeding", "task", "transition_matrix"}
 ALLOWED = {
     "component": set(), "errors": set(), "seeding": set(), "torchvision_ops": set(), "checkpoint": {"errors"},
-    "task": {"transition_matrix"}, "transition_matrix": set(),
+    "graphs": set(), "task": {"graphs", "transition_matrix"}, "transition_matrix": set(),
     "simulators": {"simulators"},
     "datasets": BASICS | {"datasets", "simulators"},
     "noise_models": BASICS | {"noise_models"},
@@ -19,7 +19,7 @@ ALLOWED = {
     "models": BASICS | {"models"}, "optimizers": BASICS,
     "strategies": BASICS | {"inference", "loading", "models", "noise_models", "optimizers", "strategies", "training"},
     "evaluation": {"task", "errors", "evaluation", "transition_matrix"},
-    "loading": BASICS, "inference": BASICS | {"loading", "models", "strategies"},
+    "loading": BASICS, "inference": BASICS | {"evaluation", "loading", "models", "strategies"},
     "training": BASICS | {"augmentations", "checkpoint", "evaluation", "imbalance_strategies", "inference", "loading",
                           "models", "stopping", "strategies"},
     "stopping": set(),
@@ -30,7 +30,7 @@ ALLOWED = {
     "tracking": BASICS | {"lease", "provenance", "runs"},
     "config": BASICS | {"augmentations", "datasets", "evaluation", "imbalance_strategies", "models", "noise_models", "protocols", "rules", "strategies",
                         "tracking", "training"},
-    "rules": {"noise_models", "strategies"},
+    "rules": {"augmentations", "noise_models", "strategies"},
     "judging": BASICS | {"config", "evaluation"},
     "explain": BASICS | {"evaluation", "strategies"}, "domains": BASICS | {"evaluation", "inference", "strategies"},
     "experiment": BASICS | {"config", "decoupled", "domains", "evaluation", "explain", "inference", "judging", "noise_models", "provenance", "runs",
@@ -43,7 +43,9 @@ ALLOWED = {
     "reproduce": {"config", "datasets", "errors", "experiment", "evaluation", "inference", "report", "reproduce", "runs", "showcase", "simulators", "studies", "task", "transition_matrix"},
     "claims": {"errors", "evaluation", "report", "runs", "studies"},
     "status": {"errors", "runs", "studies", "tracking"},
-    "predict": BASICS | {"config", "evaluation", "inference", "runs", "strategies", "training"},
+    "finished": {"errors", "runs", "studies"},
+    "average": BASICS | {"config", "evaluation", "finished", "judging", "provenance", "runs", "studies"},
+    "predict": BASICS | {"config", "evaluation", "finished", "inference", "runs", "strategies", "training"},
     "run": {"config", "errors", "experiment", "run"}, "__init__": {"torchvision_ops"},
 }  # fmt: skip
 HYDRA = {"run", "plugins"}

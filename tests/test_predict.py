@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from src.average import Options as averaging
+from src.average import average
 from src.errors import UserError
 from src.evaluation.predictions import load
 from src.predict import Options, main, predict, with_prior
+from src.runs import run_folders
 from tests.test_training import only_run
 
 TABLE = [
@@ -61,6 +64,26 @@ def test_the_command_finds_the_run_by_its_key_and_writes_the_table(trained, tmp_
     assert (natural["p_dog"] < balanced["p_dog"]).all()
 
 
+def test_several_runs_score_by_their_mean_and_so_does_their_average(trained, train, tmp_path):
+    first, table = trained
+    train(*TABLE, "imbalance_strategy=class_weights", "seed=1")
+    second = next(folder for folder in run_folders(first.parent) if folder != first)
+    new = tmp_path / "new.csv"
+    table[["mass", "charge"]].to_csv(new, index=False)
+    both = f"[{first.name},{second.name}]"
+    one, other, mean = (
+        predict(Options(run=run, data=str(new), runs_root=str(first.parent))) for run in (first.name, second.name, both)
+    )
+    columns = ["p_bird", "p_cat", "p_dog"]
+    expected = (one[columns].to_numpy() + other[columns].to_numpy()) / 2
+    np.testing.assert_allclose(mean[columns], expected, rtol=1e-12)
+    assert not np.allclose(one[columns], other[columns], atol=1e-3)
+    folder = average(averaging(runs=[first.name, second.name], runs_root=str(first.parent), figures=False))
+    again = predict(Options(run=str(folder), data=str(new), prior=[0.6, 0.3, 0.1]))
+    prior = json.loads((first / "task.json").read_text())["training_prior"]
+    np.testing.assert_allclose(again[columns], with_prior(expected, prior, [0.6, 0.3, 0.1], []), rtol=1e-9)
+
+
 def test_the_prior_is_mapped_by_bayes_rule():
     p = np.array([[0.5, 0.3, 0.2]])
     mapped = with_prior(p, [1 / 3, 1 / 3, 1 / 3], [0.6, 0.3, 0.1], ["a", "b", "c"])
@@ -82,6 +105,7 @@ def test_class_weights_trained_to_a_balanced_prior(trained):
     (["data=new.csv", "deviec=cpu"], "did you mean 'device'"),
     (["data=new.csv", "device=gpu"], "not a device"),
     (["data=new.csv", "run=nothing-here"], "nothing-here"),
+    (["data=new.csv", "run=[]"], "no run is named"),
     (["new.csv"], "give key=value"),
     ([], "data: missing"),
 ])  # fmt: skip

@@ -55,3 +55,36 @@ def test_weights_are_given_only_to_losses_that_take_them(parts):
                                        f"strategy={strategy} does not take; use strategy=adda, cdan, ")  # fmt: skip
             assert "erm" in sentence
             assert f", {strategy}" not in sentence
+
+
+def test_graphs_are_not_augmented_nor_compiled_and_only_their_sizes_are_balanced(parts):
+    graphs = ("dataset=nugraph", "model=nugraph2", "strategy=erm")
+    assert parts(*graphs, "imbalance_strategy=size_balance")[1] == []
+    for given, sentence in (
+        (("augmentation=flip",), "augmentation=flip changes pictures, and dataset=nugraph has graphs; use augmentation=none"),
+        (("trainer.compile=true",), "trainer.compile=true is for examples of one size, and the graphs of dataset=nugraph differ; leave it out"),
+    ):  # fmt: skip
+        assert parts(*graphs, *given)[1] == [sentence]
+    for balance in (("size_balance",), ("combined", "imbalance_strategy.sampler=size_balance")):
+        choice = (f"imbalance_strategy={balance[0]}", *balance[1:])
+        (sentence,) = parts("strategy=erm", *choice)[1]
+        assert sentence.startswith(
+            f"imbalance_strategy={balance[0]} balances the sizes of graphs, and examples of dataset=arrays"
+        )
+
+
+def test_weights_are_averaged_only_where_batches_change_them(parts):
+    average = ("trainer.select=average", "trainer.average=2")
+    assert parts("strategy=erm", *average)[1] == []
+    for given in (("strategy=ensemble",), ("strategy=erm", "model=mlr", "optimizer=lbfgs", "schedule=none")):
+        (sentence,) = parts(*given, *average)[1]
+        assert sentence.startswith(
+            "trainer.select=average is the mean of weights that steps on batches have left, and strategy="
+        )
+
+
+def test_a_bound_on_gradients_is_not_for_a_search_along_lines(parts):
+    linear = ("model=mlr", "strategy=erm", "optimizer=lbfgs", "schedule=none")
+    assert parts(*linear)[1] == []
+    (sentence,) = parts(*linear, "trainer.clip_norm=1.0")[1]
+    assert sentence.startswith("optimizer=lbfgs searches along its own directions, for which trainer.clip_norm has no")

@@ -29,9 +29,9 @@ def is_sealed(name):
 
 def test_the_test_split_of_a_run_is_read_after_the_choice_and_says_the_same(train, tmp_path, monkeypatch):
     read = []
-    predict = experiment.predict
+    look = experiment.look
     monkeypatch.setattr(
-        experiment, "predict", lambda predictor, split, device: read.append(split) or predict(predictor, split, device)
+        experiment, "look", lambda predictor, split, device: read.append(split) or look(predictor, split, device)
     )
     train(*RUN, "figures=false", f"runs_root={tmp_path / 'always'}")
     train(*RUN, "figures=false", "test=chosen", f"runs_root={tmp_path / 'chosen'}")

@@ -288,8 +288,8 @@ def test_watched_splits_are_recorded_apart_and_change_nothing(train, tmp_path):
 
 def test_the_test_split_is_read_once_unless_watched(train, monkeypatch):
     read = []
-    predict = experiment.predict
-    monkeypatch.setattr(experiment, "predict", lambda *given: read.append(len(given[1])) or predict(*given))
+    look = experiment.look
+    monkeypatch.setattr(experiment, "look", lambda *given: read.append(len(given[1])) or look(*given))
     train(*LINEAR)
     assert len(read) == 2  # validation and test, at the end
 
@@ -304,3 +304,19 @@ def test_a_class_mix_that_does_not_fit_is_told_before_the_first_epoch(train):
 def test_only_sealed_splits_can_be_watched(train):
     with pytest.raises(UserError, match=r"trainer\.watch\[0\]=val: should be 'test' or 'val_clean'"):
         train(*LINEAR, "trainer.watch=[val]")
+
+
+def test_clipping_bounds_the_gradient_and_tells_what_it_was(train, tmp_path):
+    """Two steps from one start along the same gradient, of the lengths 1e-3 and 2e-3; a bound above it changes nothing."""
+    sgd = ("optimizer=sgd", "optimizer.lr=1.0", "optimizer.momentum=0.0", "trainer.max_steps=1")
+    found = {}
+    for bound in ("1e-3", "2e-3", "1e6", "null"):
+        train(*LINEAR, *sgd, f"trainer.clip_norm={bound}", f"runs_root={tmp_path / bound}")
+        found[bound] = only_run(tmp_path / bound)
+    short, long, loose, free = map(weights, found.values())
+    apart = torch.stack([(short[name] - long[name]).square().sum() for name in short]).sum().sqrt()
+    assert float(apart) == pytest.approx(1e-3, rel=0.01)
+    assert same(loose, free)
+    norms = [runs.history(folder)[0]["metrics"].get("train/gradient_norm") for folder in found.values()]
+    assert norms[0] == norms[1] == norms[2] > 2e-3
+    assert norms[3] is None

@@ -31,6 +31,8 @@ class Dataset(Component):
 
     domains: ClassVar[int | None] = 1
     """How many domains it has; None if only the files tell."""
+    ragged: ClassVar[bool] = False
+    """Whether its examples differ in size (graphs)."""
 
     thinning: Thinning
 

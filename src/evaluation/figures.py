@@ -42,7 +42,7 @@ def history(
     for name, values in curves.items():
         loss = not higher_is_better(name) and not name.endswith("/ece")
         score = name == monitor or (name.startswith("val/") and "." not in name and higher_is_better(name))
-        if loss or score:
+        if name == monitor or (name.count("/") == 1 and (loss or score)):
             axes = left if loss else right
             width = 2.8 if name == monitor else 1.6
             colour = COLOURS[len(axes.lines) % len(COLOURS)]
@@ -60,11 +60,16 @@ def history(
 @styled
 def confusion(probabilities: Probabilities, labels: IntArray, weight: FloatArray, class_names: Sequence[str]) -> Figure:
     """The confusion matrix over true (efficiency) and over predicted classes (purity), with event counts."""
+    matrix = confusion_matrix(probabilities, labels, weight)
+    return confusion_counts(matrix, confusion_matrix(probabilities, labels, np.ones(len(labels))), class_names)
+
+
+@styled
+def confusion_counts(matrix: FloatArray, counts: FloatArray, class_names: Sequence[str]) -> Figure:
+    """The same from weights and numbers of examples of true class i predicted as j, at [i, j]."""
     num_classes, names = len(class_names), display_all(class_names)
     size = float(np.clip(1.6 + 0.6 * num_classes, 3.4, 7.5))
     figure, panels = grid(1, 2, width=size + 0.3, height=size, sharey=True)
-    matrix = confusion_matrix(probabilities, labels, weight)
-    counts = confusion_matrix(probabilities, labels, np.ones(len(labels)))
     scale = PowerNorm(1 if num_classes <= MANY else 0.5, vmin=0, vmax=1)  # many classes: lift the faint mistakes
     kinds: tuple[tuple[Literal["true", "predicted"], str], ...] = (
         ("true", "Efficiency: share of the true class"),

@@ -19,9 +19,9 @@ SMALLEST_PROBABILITY = 1e-12
 """Where -log p is cut off, so that one certain mistake does not make the loss infinite."""
 
 METRICS = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "average_precision", "roc_auc", "ece", "recall",
-           "precision")  # fmt: skip
-"""What `metrics` reports; recall, precision, average_precision and roc_auc also per class (`recall.<class>`)."""
-LOWER_IS_BETTER = {"loss", "ece", "candidates_at_recall"}
+           "precision", "f1")  # fmt: skip
+"""What `metrics` reports; recall, precision, f1, average_precision and roc_auc per class (`recall.<class>`)."""
+LOWER_IS_BETTER = {"loss", "ece", "candidates_at_recall", "resolution", "resolution_x", "resolution_y", "resolution_z"}
 
 
 def higher_is_better(name: str) -> bool:
@@ -57,7 +57,9 @@ def metrics(
     recall, precision, f1 = _per_class(confusion)
     ranked = [_ranking(labels == c, probabilities[:, c], weight) for c in range(probabilities.shape[1])]
     auc, average_precision = np.array(ranked).T
-    per_class = {"recall": recall, "precision": precision, "average_precision": average_precision, "roc_auc": auc}
+    per_class = {
+        "recall": recall, "precision": precision, "f1": f1, "average_precision": average_precision, "roc_auc": auc
+    }  # fmt: skip
     found = {
         "loss": _loss(probabilities, labels, weight),
         "accuracy": float(np.trace(confusion) / confusion.sum()),

@@ -62,6 +62,7 @@ def _figures(folder: Path, task: dict[str, Any]) -> Iterator[tuple[str, Figure]]
     if predicts_domain:
         domain, domain_names = np.zeros_like(domain), ("all",)
     yield "confusion", figures.confusion(p, labels, weight, names)
+    yield from _heads(folder)
     yield from _by_output(test, names, task["natural_prior"])
     yield "roc", figures.roc(p, labels, weight, domain, names, domain_names)
     yield "precision_recall", figures.precision_recall(p, labels, weight, names)
@@ -81,6 +82,18 @@ def _by_output(
     given = said.probabilities, said.clean, said.weight, names
     yield f"outputs{ending}", figures.outputs(*given)
     yield f"purity_efficiency{ending}", figures.cuts(*given, natural_prior)
+
+
+def _heads(folder: Path) -> Iterator[tuple[str, Figure]]:
+    """What the model's other heads confuse, in the test split where it was read."""
+    from src.evaluation import figures
+
+    path = folder / "heads.json"
+    if path.exists():
+        splits = json.loads(path.read_text())
+        for head, found in splits["test" if "test" in splits else "val"].items():
+            counts = np.array(found["counts"], dtype=np.float64)
+            yield f"confusion_{head}", figures.confusion_counts(counts, counts, found["names"])
 
 
 def _label_noise(folder: Path, task: dict[str, Any]) -> Iterator[tuple[str, Figure]]:

@@ -31,6 +31,8 @@ class ImbalanceStrategy(Component):
     """Whether `extend` makes new examples."""
     embeds: bool = False
     """Whether they are made in the embedding, after the training, for the last layer alone."""
+    by_size: bool = False
+    """Whether it asks for the examples' sizes, which only graphs differ in."""
     cosine_head: bool = False
     """Whether its loss is about cosines, which model.head=cosine gives."""
 
@@ -47,6 +49,12 @@ class ImbalanceStrategy(Component):
         Raises UserError if none can be made.
         """
         return train
+
+    def meet(self, train: Split, batch_size: int) -> None:
+        """Take the examples that `setup` had the labels of, and how many of them a step takes; called before `order`.
+
+        Raises UserError if they cannot be drawn as it draws them.
+        """
 
     def at(self, progress: float) -> None:
         """Called before each epoch's order and before each step, with the progress of the training from 0 to 1."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 import yaml
 from torch import Tensor
 
@@ -18,14 +19,24 @@ CONF = Path(__file__).resolve().parents[2] / "conf" / "imbalance_strategy"
 
 
 class Combined(ImbalanceStrategy):
-    """`sampler` says which examples are seen, `loss` how they count; both are options of this group, with their defaults.
+    """`sampler` says which examples are seen, `loss` how they count; both are options of this group.
 
-    Each takes the class counts of the data (and of new examples), not those that the other leaves. Two that change the
-    class mix which the loss sees are a double correction, refused unless `double_correction` asks for it.
+    What `sampler_options` and `loss_options` leave out has its default. Each takes the class counts of the data (and of
+    new examples), not those that the other leaves. Two that change the class mix which the loss sees are a double
+    correction, refused unless `double_correction` asks for it.
     """
 
-    def __init__(self, *, sampler: str = "oversample", loss: str = "focal", double_correction: bool = False) -> None:
-        self.sampler, self.loss = named("sampler", sampler), named("loss", loss)
+    def __init__(
+        self,
+        *,
+        sampler: str = "oversample",
+        loss: str = "focal",
+        sampler_options: dict[str, Any] | None = None,
+        loss_options: dict[str, Any] | None = None,
+        double_correction: bool = False,
+    ) -> None:
+        self.sampler = named("sampler", sampler, sampler_options or {})
+        self.loss = named("loss", loss, loss_options or {})
         if self.sampler.balances and self.loss.balances and not double_correction:
             raise ValueError(
                 f"sampler={sampler} and loss={loss} both change the class mix that the loss sees, a double correction; "
@@ -42,6 +53,10 @@ class Combined(ImbalanceStrategy):
 
     def extend(self, train: Split, rng: np.random.Generator) -> Split:
         return self.sampler.extend(train, rng)
+
+    def meet(self, train: Split, batch_size: int) -> None:
+        self.sampler.meet(train, batch_size)
+        self.loss.meet(train, batch_size)
 
     def at(self, progress: float) -> None:
         self.sampler.at(progress)
@@ -69,15 +84,24 @@ class Combined(ImbalanceStrategy):
         self.loss.load_state_dict(state["loss"])
 
 
-def named(role: str, name: str) -> ImbalanceStrategy:
-    """The option of this group with its defaults, as its YAML has them. Raises ValueError if it does not fit the role."""
+def named(role: str, name: str, given: dict[str, Any]) -> ImbalanceStrategy:
+    """The option of this group, its own options as its YAML has them unless given.
+
+    Raises ValueError if it does not fit the role, or an option does not fit it.
+    """
     hooks = {"sampler": ("order", "extend"), "loss": ("criterion", "score_offset")}[role]
     known = {path.stem for path in CONF.glob("*.yaml")} - {"combined"}
     if name not in known:
         raise ValueError(f"{role}={name}: not an option that it combines{did_you_mean(name, known)}")
     options = yaml.safe_load((CONF / f"{name}.yaml").read_text())
     module, _, cls = options.pop("_target_").rpartition(".")
-    part: ImbalanceStrategy = getattr(importlib.import_module(module), cls)(**options)
+    for key in given.keys() - options.keys():
+        raise ValueError(f"{role}_options.{key}: {role}={name} has no option '{key}'{did_you_mean(key, options)}")
+    try:
+        part: ImbalanceStrategy = getattr(importlib.import_module(module), cls)(**{**options, **given})
+    except pydantic.ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        raise ValueError(f"{role}_options.{wrong['loc'][0]}={wrong['input']}: {wrong['msg']}") from None
     if all(getattr(type(part), hook) is getattr(ImbalanceStrategy, hook) for hook in hooks):
         does = {"sampler": "draws all examples alike", "loss": "leaves the loss alone"}[role]
         raise ValueError(f"{role}={name}: it {does}; give another option of this group")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from src.component import Component
 from src.models.heads import Head
+from src.models.side import SideScores
 from src.task import Task
 
 
@@ -54,6 +55,18 @@ class Model(Component, nn.Module):
         if not self.l2:
             return None
         return self.l2 * torch.stack([p.square().sum() for p in self.head.parameters() if p.ndim > 1]).sum()
+
+    def side_losses(self, x: Any) -> dict[str, Tensor]:
+        """Named losses of what it predicts beside the class, as they count; their truth lies in the inputs."""
+        return {}
+
+    def side_scores(self, x: Any) -> dict[str, SideScores]:
+        """What it says of new inputs beside the class, by the names of `side_losses`."""
+        return {}
+
+    def tempered(self, loss: Tensor) -> Tensor:
+        """The class loss as it counts beside those of `side_losses`: itself, unless the model learns how much."""
+        return loss
 
     def forward(self, x: Any) -> Tensor:
         return self.classify(self.features(x))

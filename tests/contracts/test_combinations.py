@@ -1,6 +1,7 @@
 """Every strategy meets every imbalance strategy under every noise model: the three train together, or a rule says why not."""
 
 import itertools
+import os
 import re
 import warnings
 from collections import Counter
@@ -97,6 +98,11 @@ def covering(triples):
     return chosen
 
 
+def places(triple):
+    """Of its options in their groups."""
+    return [names.index(name) for names, name in zip((STRATEGIES, BALANCES, NOISES), triple, strict=True)]
+
+
 def refusals(configured, triples):
     """Triple → '' or the rules' sentences, without training."""
     checker = config.Checker()
@@ -120,7 +126,9 @@ def test_a_covering_set_trains(configured):
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_triple_trains_or_is_refused_by_a_rule(strategy, configured, capsys):
-    triples = [triple for triple in TRIPLES if triple[0] == strategy]
+    """A fifth of them, in which every pair of options occurs; all with KILTER_ALL_TRIPLES=1 (twenty minutes on two cores)."""
+    every = 1 if os.environ.get("KILTER_ALL_TRIPLES") else 5
+    triples = [triple for triple in TRIPLES if triple[0] == strategy and sum(places(triple)) % every == 0]
     answers = refusals(configured, triples)
     found = {triple: outcome(configured(*triple)) for triple in triples if not answers[triple]}
     reasons = Counter(

@@ -6,7 +6,7 @@ from src.imbalance_strategies.combined import Combined
 from tests.contracts import yamls
 
 LABELS = np.repeat([0, 1, 2], [70, 25, 5])
-SAMPLERS = ["oversample", "undersample", "sqrt", "progressive", "frequency", "smote"]
+SAMPLERS = ["oversample", "undersample", "sqrt", "progressive", "frequency", "smote"]  # that change the class mix
 
 
 def made(**options):
@@ -26,6 +26,12 @@ def test_it_draws_as_the_one_and_weighs_as_the_other():
     order = both.order(np.random.default_rng(0))
     assert np.array_equal(order, part("oversample").order(np.random.default_rng(0)))
     assert torch.equal(both.criterion(p, y), part("focal").criterion(p, y))
+
+
+def test_the_parts_take_options():
+    both = made(sampler="frequency", sampler_options={"factors": [1, 2, 7]}, loss="focal", loss_options={"gamma": 1.5})
+    assert np.bincount(LABELS[both.order(np.random.default_rng(0))]).tolist() == [70, 50, 35]
+    assert both.loss.gamma == 1.5
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -59,6 +65,9 @@ def test_a_double_correction_has_the_product_of_both_for_a_prior():
     ({"sampler": "oversampel"}, "did you mean 'oversample'"),
     ({"sampler": "combined"}, "sampler=combined: not an option that it combines"),
     ({"loss": "../strategy/erm"}, "not an option that it combines"),
+    ({"sampler": "frequency", "sampler_options": {"factor": [1, 7]}}, r"sampler_options.factor: .* did you mean 'factors'"),
+    ({"loss": "focal", "loss_options": {"gamma": -1}}, r"loss_options.gamma=-1: Input should be greater"),
+    ({"sampler": "frequency", "sampler_options": {"factors": [1, 7], "threshold": 0.1}}, "threshold or factors, not both"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_a_sentence(options, why):
     with pytest.raises(ValueError, match=why):

@@ -3,6 +3,7 @@ import pytest
 
 from src.errors import UserError
 from src.imbalance_strategies.frequency import Frequency
+from src.seeding import numpy_stream
 
 LABELS = np.random.default_rng(1).permutation(np.repeat([0, 1, 2], [900, 90, 10]))
 
@@ -35,6 +36,18 @@ def test_stated_factors_repeat_whole_and_draw_the_rest_anew():
     assert sorted(set(first[LABELS == 2])) == [7, 8]
     assert first[LABELS == 2].sum() == 75
     assert not np.array_equal(first, second)
+
+
+def test_the_nugraph_studys_epoch():
+    """nue, numu and NC exactly once, tau seven times; another order each epoch, the same for the same seed and epoch."""
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2, 3], [230, 230, 40, 500]))
+    strategy = Frequency(factors=[1, 1, 7, 1])
+    strategy.setup(labels, 4)
+    epochs = [strategy.order(numpy_stream(0, "batches", epoch)) for epoch in (1, 2, 1)]
+    for order in epochs:
+        assert np.array_equal(np.bincount(order), np.where(labels == 2, 7, 1))
+    assert np.array_equal(epochs[0], epochs[2])
+    assert not np.array_equal(epochs[0], epochs[1])
 
 
 def test_wrong_options_are_sentences():
