@@ -56,7 +56,7 @@ LEVELS = {
         all=("hydra.sweeper.seeds=[0,1]", "dataset.events=2000"),
         classifiers=("trainer.max_steps=300",), scan=("strategy.scale=0,0.5,1", "trainer.epochs=5"),
         detector=("strategy=erm,dann,coral", "trainer.epochs=4"),
-        note="Reduced: 2,000 events a generator, at most 19,200 seen a run, two seeds, three scales.",
+        note="Reduced: 2,000 events a generator, at most 14,000 seen a run, two seeds, three scales.",
     ),
     "smoke": Level(
         all=("hydra.sweeper.seeds=[0]", "hydra/launcher=basic", "dataset.events=150", "model.width=0.25", "tracking.enabled=false"),

@@ -139,13 +139,20 @@ def _command_line(options: Options, overrides: list[Any]) -> tuple[dict[str, Any
                 else [override.value()]
             )
             continue
-        conditional = key in _keys(varied) and key not in _own_keys(varied)
-        if override.is_sweep_override() or conditional:
-            varied = _with(varied, key, value) if key in _keys(varied) else {**varied, key: value}
+        own, depends = key in _own_keys(varied), _depends(varied, key)
+        if depends or (own and override.is_sweep_override()):
+            varied = _with(varied, key, value)
+        elif override.is_sweep_override():
+            varied = {**_with(varied, key, None), key: value}
         else:
             varied = _with(varied, key, None)
             fixed.append(override.input_line)
     return varied, fixed, seeds
+
+
+def _depends(varied: Mapping[str, Any], key: str) -> bool:
+    """Whether the key varies under a condition alone, which it needs: some options of its group, which varies, lack it."""
+    return key in _keys(varied) - _own_keys(varied) and key.partition(".")[0] in _own_keys(varied)
 
 
 def _keys(varied: Mapping[str, Any]) -> set[str]:

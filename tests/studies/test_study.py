@@ -414,6 +414,20 @@ def test_the_command_line_is_stronger_than_the_file(options, arguments, tmp_path
     assert asked("++seed=4")[1] == [4]
 
 
+def test_what_only_some_options_vary_but_all_have_is_set_for_all_by_the_command_line(options, arguments):
+    """A file gives the discriminator fewer steps; trainer.max_steps=7 must not be about the discriminator alone."""
+    given = options(space={"strategy": "erm,gce", "strategy=gce": {"trainer.max_steps": 5}}, seeds=[0])
+
+    def asked(*more):
+        found = understand(given, [*arguments, *more], HydraHere())
+        return [found.space.overrides(point) for point in found.space.points()], found.base.trainer.max_steps
+
+    assert asked() == ([["strategy=erm"], ["strategy=gce", "trainer.max_steps=5"]], None)
+    assert asked("++trainer.max_steps=7") == ([["strategy=erm"], ["strategy=gce"]], 7)
+    both = [[f"strategy={name}", f"trainer.max_steps={steps}"] for name in ("erm", "gce") for steps in (7, 8)]
+    assert sorted(asked("++trainer.max_steps=7,8")[0]) == both
+
+
 def test_a_command_that_another_has_overtaken_stops(sweep, folder, options, arguments, capsys):
     """More seeds begin a new generation; the worker of the old one must not write into it."""
 
