@@ -157,6 +157,11 @@ RULES: tuple[Rule, ...] = (
         "trainer.select=average is the mean of weights that steps on batches have left, and {strategy} with {optimizer} takes "
         "none; use trainer.select=last",
     ),
+    (
+        lambda c: c.strategy.predicts == "domain" and getattr(c.model, "heads", ["event"]) != ["event"],
+        "{strategy} learns the domain, whether or not there are classes, and {model} would learn those of hits beside it; "
+        "add model.heads=[event]",
+    ),
     # the clean set
     (
         lambda c: bool(c.wants_clean) and not c.dataset.thinning.has_clean_set,
@@ -271,7 +276,9 @@ def broken(parts: dict[str, Any]) -> Iterator[str]:
 def two_domain_datasets() -> str:
     """The options of `dataset` that have two domains, or may have."""
     domains = {name: cls.domains for name, cls in _options("dataset")}
-    return ", ".join(name if two else f"{name} (if its file says so)" for name, two in domains.items() if two != 1)
+    return ", ".join(
+        name if two else f"{name} (if its file or its options say so)" for name, two in domains.items() if two != 1
+    )
 
 
 def weighing_strategies() -> str:

@@ -277,7 +277,11 @@ class Trainer:
             module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.options.compile:
             model.features = torch.compile(model.features)  # type: ignore[method-assign]
-        self.networks = [part for part in nn.ModuleList([model, strategy]).modules() if isinstance(part, Model)]
+        self.networks = [
+            part
+            for part in nn.ModuleList([model, strategy]).modules()
+            if isinstance(part, Model) and any(parameter.requires_grad for parameter in part.parameters())
+        ]
         self.clean_source = Loader(self.clean, self.device) if self.clean is not None and strategy.uses_clean else None
         optimizer = self.make_optimizer(strategy.parameter_groups(model))
         obey_factors(optimizer)

@@ -40,7 +40,7 @@ ALLOWED = {
                 "tracking"},
     "plugins": set(),  # what it needs of src it names in its configuration
     "report": {"errors", "evaluation", "runs", "studies"},
-    "reproduce": {"config", "datasets", "errors", "experiment", "evaluation", "inference", "report", "reproduce", "runs", "showcase", "simulators", "studies", "task", "transition_matrix"},
+    "reproduce": {"average", "config", "datasets", "errors", "experiment", "evaluation", "inference", "report", "reproduce", "runs", "showcase", "simulators", "studies", "task", "transition_matrix"},
     "claims": {"errors", "evaluation", "report", "runs", "studies"},
     "status": {"errors", "runs", "studies", "tracking"},
     "finished": {"errors", "runs", "studies"},

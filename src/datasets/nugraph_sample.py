@@ -33,8 +33,9 @@ class Sample:
     """All graphs of some files."""
 
     packed: Packed
-    file: npt.NDArray[np.str_]
-    """(n,): the name of the file that each is from."""
+    paths: Sequence[Path]
+    path: IntArray
+    """(n,): which of these files each is from."""
     part: IntArray | None
     """(n,): its place in PARTS, where the files say so."""
     event_classes: tuple[str, ...]
@@ -42,6 +43,11 @@ class Sample:
     """Of graph files; none for event tables."""
     dropped: dict[str, int]
     """How many events became no graph, by reason."""
+
+    @property
+    def file(self) -> npt.NDArray[np.str_]:
+        """(n,): the name of the file that each is from."""
+        return np.array([path.name for path in self.paths])[self.path]
 
     @property
     def schema(self) -> GraphSchema:
@@ -63,6 +69,9 @@ def collect(paths: Sequence[Path], cache_root: Path, *, as_divided: bool, lower_
     Raises UserError for files that differ in kind, or for a graph that cannot be learned from.
     """
     events = [path for path in paths if path.name.endswith(SUFFIX)]
+    if 0 < len(events) < len(paths):
+        graphs = next(path for path in paths if path not in events)
+        raise UserError(f"{events[0]} has event tables, and {graphs} graphs; give files of one kind")
     headers = [] if events else _agreeing([read_header(path) for path in paths])
     divided = as_divided and _divided(headers)
     names = [_chosen(header, divided) for header in headers]
@@ -81,8 +90,8 @@ def collect(paths: Sequence[Path], cache_root: Path, *, as_divided: bool, lower_
     folder = completed(cache_root / "graphs" / key, make)
     stored = json.loads((folder / COUNTS).read_text())
     part = np.concatenate([_parts(header) for header in headers]) if divided else None
-    file = np.repeat([path.name for path in paths], stored["counts"])
-    return Sample(open_graphs(folder), file, part, _kind(headers)[2], headers, stored["dropped"])
+    path = np.repeat(np.arange(len(paths)), stored["counts"])
+    return Sample(open_graphs(folder), paths, path, part, _kind(headers)[2], headers, stored["dropped"])
 
 
 def _agreeing(headers: list[Header]) -> list[Header]:

@@ -18,7 +18,7 @@ from src.datasets.nugraph_labels import SEMANTIC_CLASSES
 
 USUAL_HITS, LOWER_BOUND = 1000, 20
 WITHOUT_END = 10**9
-"""More events than anybody draws; another sample's numbers may begin here."""
+"""More events than anybody draws; another sample's numbers may begin here, or at twice that."""
 CODE = ("build", "labels", "records", "files")
 
 
@@ -31,6 +31,8 @@ class Simulation:
     hits: int
     seed: int
     first: int = 0
+    shift: float = 0.0
+    """How far the detector is from the usual one."""
 
     @property
     def digest(self) -> str:
@@ -51,9 +53,13 @@ class Simulation:
     def _graphs(self) -> Iterator[RawGraph]:
         """Without end. Coarser events must have fewer hits in a plane, so that no class loses more of them than others."""
         from src.simulators.lartpc import simulate
+        from src.simulators.lartpc_readout import Response
 
         bound = round(LOWER_BOUND * min(self.hits / USUAL_HITS, 1))
-        tables = simulate(WITHOUT_END, class_mix=self.class_mix, seed=self.seed, first=self.first, hits=self.hits)
+        tables = simulate(
+            WITHOUT_END, class_mix=self.class_mix, seed=self.seed, first=self.first, hits=self.hits,
+            response=Response.shifted(self.shift),
+        )  # fmt: skip
         return (graph for graph in (build(each, lower_bound=bound) for each in tables) if isinstance(graph, RawGraph))
 
 

@@ -1,7 +1,7 @@
 """Figures of a classifier in two domains: what tells them apart, and what it costs to forget that.
 
-`scores` are of one class, of the same events (n,), by the name of what was varied; domain 0 is the source and dashed, 1 the
-target. Whatever has no events is not drawn.
+`scores` are of one class, of the same events (n,), by the name of what was varied; domain 0 is the source, 1 the target and
+dashed. Whatever has no events is not drawn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from src.evaluation.style import COLOURS, Dash, display, display_all, grid, lege
 from src.evaluation.working_point import Score
 from src.task import BoolArray, FloatArray, IntArray
 
-DOMAIN_DASHES: tuple[Dash, Dash] = ("--", "-")
+DOMAIN_DASHES: tuple[Dash, Dash] = ("-", "--")
 BINS = 50
 
 

@@ -24,7 +24,7 @@ def node_histogram(
     activations: npt.NDArray[np.floating[Any]], titles: Sequence[str], labels: IntArray, domain: IntArray,
     weight: FloatArray, class_names: Sequence[str], domain_names: Sequence[str],
 ) -> Figure:  # fmt: skip
-    """A panel for each of a few nodes, activations (n, k): how often which value, by true class and domain (0 is dashed)."""
+    """A panel for each of a few nodes, activations (n, k): how often which value, by true class and domain (1 is dashed)."""
     columns = min(ACROSS, len(titles))
     figure, panels = grid(-(-len(titles) // columns), columns, width=max(3.4, 6.0 - columns), height=2.9)
     for axes, values, title in zip(panels, activations.T, titles, strict=False):

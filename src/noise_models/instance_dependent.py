@@ -48,7 +48,9 @@ class InstanceDependent(NoiseModel):
 
     def corrupt(self, split: Split, num_classes: int, rng: np.random.Generator) -> IntArray:
         if split.inputs.kind == "graph":
-            raise UserError("noise_model=instance_dependent reads vectors and images, not graphs")
+            raise UserError(
+                "noise_model=instance_dependent reads vectors and images, not graphs; use noise_model=uniform, pair or transition"
+            )
         if not len(split):
             return split.labels
         size = int(np.prod(split.inputs.shape))

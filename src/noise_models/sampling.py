@@ -11,8 +11,9 @@ from src.transition_matrix import TransitionMatrix
 def realised(clean: IntArray, observed: IntArray, num_classes: int) -> tuple[TransitionMatrix, float]:
     """What a corruption really did: the empirical matrix and the share of changed labels.
 
-    The column of an absent class is that of the identity.
+    The column of an absent class is that of the identity. Labels that are hidden do not count.
     """
+    clean, observed = clean[clean >= 0], observed[clean >= 0]
     counts = np.zeros((num_classes, num_classes))
     np.add.at(counts, (observed, clean), 1)
     totals = counts.sum(axis=0)
@@ -24,10 +25,10 @@ def corrupt(labels: IntArray, matrix: TransitionMatrix, sampling: str, rng: np.r
     """Observed labels drawn from T's columns.
 
     `iid`: every label on its own. `exact`: the counts of each column are the expected ones (largest remainder, ties
-    at random), and only who is flipped is random.
+    at random), and only who is flipped is random. Labels that are hidden stay so.
     """
     observed = labels.copy()
-    for true in np.unique(labels):
+    for true in np.unique(labels[labels >= 0]):
         members = np.flatnonzero(labels == true)
         column = matrix.columns[:, true]
         if sampling == "iid":

@@ -15,7 +15,7 @@ import numpy as np
 from src.simulators.lartpc_columns import joined
 from src.simulators.lartpc_interactions import CLASSES, Interaction, interact
 from src.simulators.lartpc_particles import GAMMA, Array, Particles, make
-from src.simulators.lartpc_readout import PITCH, energies, read_out, seen, space_points, with_noise
+from src.simulators.lartpc_readout import NOMINAL, PITCH, Response, energies, read_out, seen, space_points, with_noise
 from src.simulators.lartpc_secondaries import Words
 from src.simulators.lartpc_tables import EventTables, Table
 from src.simulators.lartpc_tracks import HIGH, LOW
@@ -39,14 +39,14 @@ def simulate(
     first: int = 0,
     hits: int = 1000,
     diffuse: float = 4.0,
-    noise: float = 0.01,
+    response: Response = NOMINAL,
 ) -> Iterator[EventTables]:
     """So many events; each follows from the arguments and from its number, counted from `first`, alone.
 
     `class_mix` are the shares of CLASSES, (0, 0, 1, 0) for ντ alone. `hits` is about the mean number of hits in an event
     (all planes, usual mix; 3,700 at most): for fewer, neighbouring wires are read out as one, and events look coarser.
-    `diffuse` is the mean number of stray photons, `noise` the share of hits that nothing made. The run is 1 + seed, so
-    that events of other seeds have other names. ValueError if the shares are none.
+    `diffuse` is the mean number of stray photons, `response` the detector's; the particles of an event do not depend on
+    it. The run is 1 + seed, so that events of other seeds have other names. ValueError if the shares are none.
     """
     mix = np.asarray(class_mix, np.float64)
     if mix.shape != (len(CLASSES),) or (mix < 0).any() or not mix.sum() > 0:
@@ -54,18 +54,18 @@ def simulate(
     coarse = max((HITS_AT_ONE / hits) ** (1 / SLOPE), 1.0)
     for number in range(first, first + events):
         rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
-        yield _event(rng, seed, number, int(rng.choice(len(mix), p=mix / mix.sum())), coarse, diffuse, noise)
+        yield _event(rng, seed, number, int(rng.choice(len(mix), p=mix / mix.sum())), coarse, diffuse, response)
 
 
 def _event(
-    rng: np.random.Generator, seed: int, number: int, flavour: int, coarse: float, diffuse: float, noise: float
+    rng: np.random.Generator, seed: int, number: int, flavour: int, coarse: float, diffuse: float, response: Response
 ) -> EventTables:
     vertex = rng.uniform(LOW + INSET[0], HIGH - INSET[1])
     interaction = interact(rng, flavour, vertex)
     primaries = joined([interaction.particles, _stray(rng, vertex, diffuse)])
     particles, ends, deposits = transport(rng, primaries, step=coarse * PITCH / 2)
-    found, member = read_out(rng, deposits, coarse)
-    found, member = with_noise(rng, found, member, int(rng.poisson(noise * len(found))), coarse)
+    found, member = read_out(rng, deposits, coarse, response)
+    found, member = with_noise(rng, found, member, coarse, response)
     share = SPACE_POINTS if rng.random() > WITHOUT else 0.0
     return EventTables(
         1 + seed, number // 1000, number,

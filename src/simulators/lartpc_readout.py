@@ -8,11 +8,12 @@ as one: positions stay in units of single wires, so that a picture keeps its siz
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from src.simulators.lartpc_columns import chosen, joined
-from src.simulators.lartpc_particles import Array, Ints
+from src.simulators.lartpc_particles import Array, Ints, Mask
 from src.simulators.lartpc_tables import Table
 from src.simulators.lartpc_tracks import HIGH, LOW, Deposits
 
@@ -29,8 +30,54 @@ RECOMBINED = 0.0696
 GAIN, THRESHOLD = 190.0, 14.0
 """ADC counts per MeV of charge on a wire; smallest hit."""
 EFFICIENCY = np.array([0.96, 0.97, 0.99])
-WIDTH, DIFFUSED = 2.2, 3.5
-"""Hits' rms at the wires, and what the longest drift adds in quadrature (ticks)."""
+WIDTH = 2.2
+"""Hits' rms at the wires (ticks)."""
+BOARD = 16
+"""Neighbouring wires that die together."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """How a detector answers to energy; by default the simulated one."""
+
+    attenuation: float = 0.0
+    """Charge is lost on its way as exp(-attenuation · drift), in 1/cm: impurities catch electrons."""
+    gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """What the charge on a wire of u, v and y is multiplied by."""
+    diffusion: float = 3.5
+    """What the longest drift adds to a hit's rms, in quadrature (ticks)."""
+    noise: float = 0.01
+    """Hits that nothing made, as a share of the others."""
+    dead: float = 0.0
+    """Share of the boards, of BOARD wires each, that see nothing: the same in every event, and among those of a larger share."""
+
+    @classmethod
+    def shifted(cls, shift: float) -> Response:
+        """Of another detector, which differs the more the larger `shift` is, from 0 on: not at all.
+
+        At 1 electrons live for 3 ms (which drift 1.6 mm in a µs), gains are off by up to 15 %, hits late in the drift are
+        wider, there is five times the noise, and 6 % of the boards are dead.
+        """
+        return cls(
+            attenuation=shift / 480,
+            gain=(0.85**shift, 0.92**shift, 1.05**shift),
+            diffusion=cls.diffusion + 3.0 * shift,
+            noise=cls.noise + 0.04 * shift,
+            dead=1 - 0.94**shift,
+        )
+
+    def charge(self, energy: Array, rate: Array, drift: Array) -> Array:
+        """What arrives at the wires, in MeV of energy that did not recombine, all (n,)."""
+        arrived: Array = energy / (1 + RECOMBINED * rate) * np.exp(-self.attenuation * drift)
+        return arrived
+
+    def alive(self, plane: Any, wire: Ints) -> Mask:
+        """Whether wires (n,) of a plane, or of one each, see anything, (n,)."""
+        boards: Mask = np.random.default_rng(BOARD).random((3, 1024)) >= self.dead
+        return boards[plane, wire // BOARD]
+
+
+NOMINAL = Response()
 
 
 @dataclass(frozen=True)
@@ -59,10 +106,12 @@ def seen(position: Array) -> tuple[Array, Array]:
     return (position @ ACROSS.T + OFFSET) / PITCH, position[:, 0] / TICK
 
 
-def read_out(rng: np.random.Generator, deposits: Deposits, coarse: float) -> tuple[Hits, Ints]:
+def read_out(
+    rng: np.random.Generator, deposits: Deposits, coarse: float, response: Response = NOMINAL
+) -> tuple[Hits, Ints]:
     """Hits, and which of them each deposit is part of in each plane (n, 3); -1: none."""
     wires, times = seen(deposits.position)
-    charge = deposits.energy / (1 + RECOMBINED * deposits.rate)
+    charge = response.charge(deposits.energy, deposits.rate, deposits.position[:, 0])
     found: list[Hits] = []
     member = np.full((len(times), 3), -1)
     for plane in range(3):
@@ -70,10 +119,11 @@ def read_out(rng: np.random.Generator, deposits: Deposits, coarse: float) -> tup
         order = np.lexsort((times, channel))
         number, group = np.zeros(len(times), np.int64), _groups(channel[order], times[order], coarse)
         number[order] = group
-        hits = _hits(rng, plane, channel, times, charge, number, coarse)
+        alive = response.alive(plane, wires[:, plane].astype(np.int64))
+        hits = _hits(rng, plane, channel, times, charge * alive, number, coarse, response)
         kept = (hits.integral > THRESHOLD) & (rng.random(len(hits)) < EFFICIENCY[plane])
         place = np.where(kept, np.cumsum(kept) - 1 + sum(map(len, found)), -1)
-        member[:, plane] = place[number]
+        member[:, plane] = np.where(alive, place[number], -1)
         found.append(chosen(hits, kept))
     return joined(found), member
 
@@ -89,8 +139,9 @@ def _groups(channel: Ints, times: Array, coarse: float) -> Ints:
 
 
 def _hits(
-    rng: np.random.Generator, plane: int, channel: Ints, times: Array, charge: Array, number: Ints, coarse: float
-) -> Hits:
+    rng: np.random.Generator, plane: int, channel: Ints, times: Array, charge: Array, number: Ints, coarse: float,
+    response: Response,
+) -> Hits:  # fmt: skip
     """Every group as a hit: charge a wire, mean time, and a width that drift and the track's slope give it."""
     n = int(number.max(initial=-1)) + 1
     total = np.maximum(np.bincount(number, charge, n), 1e-6)
@@ -98,13 +149,17 @@ def _hits(
     spread = np.bincount(number, charge * (times - time[number]) ** 2, n) / total / coarse**2
     wire = np.zeros(n, np.int64)
     wire[number] = ((channel + 0.5) * coarse).astype(np.int64)
-    rms = np.sqrt(WIDTH**2 + DIFFUSED**2 * time * TICK / HIGH[0] + spread) * rng.normal(1, 0.06, n)
-    integral = GAIN / coarse * total * rng.normal(1, 0.05, n) + rng.normal(0, 2.0, n)
+    rms = np.sqrt(WIDTH**2 + response.diffusion**2 * time * TICK / HIGH[0] + spread) * rng.normal(1, 0.06, n)
+    gain = GAIN * response.gain[plane]
+    integral = gain / coarse * total * rng.normal(1, 0.05, n) + rng.normal(0, 2.0, n)
     return Hits(np.full(n, plane), wire, np.maximum(time + rng.normal(0, 0.4, n), 0), integral, rms)
 
 
-def with_noise(rng: np.random.Generator, hits: Hits, member: Ints, count: int, coarse: float) -> tuple[Hits, Ints]:
+def with_noise(
+    rng: np.random.Generator, hits: Hits, member: Ints, coarse: float, response: Response
+) -> tuple[Hits, Ints]:
     """Some small hits more that no particle made, within the picture; all sorted anew by plane, wire and time."""
+    count = int(rng.poisson(response.noise * len(hits)))
     if not len(hits):
         return hits, member
     plane = rng.integers(0, 3, count)
@@ -115,7 +170,7 @@ def with_noise(rng: np.random.Generator, hits: Hits, member: Ints, count: int, c
         np.clip(hits.time[at[1]] + rng.normal(0, 150, count), 0, HIGH[0] / TICK),
         THRESHOLD + rng.exponential(10.0, count), rng.uniform(1.8, 5.0, count),
     )  # fmt: skip
-    both = joined([hits, noise])
+    both = joined([hits, chosen(noise, response.alive(plane, noise.wire))])
     order = np.lexsort((both.time, both.wire, both.plane))
     place = np.append(np.argsort(order), -1)  # the last for none
     return chosen(both, order), place[member]

@@ -64,7 +64,7 @@ class ClusterThenLabel(Strategy):
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
         if task.input_kind == "graph":
-            raise UserError("strategy=cluster_then_label takes vectors and images, not graphs")
+            raise UserError("strategy=cluster_then_label takes vectors and images, not graphs; use strategy=erm")
         size, dim = sum(task.class_counts), int(np.prod(task.input_shape))
         self.k = self.clusters or task.num_classes
         if self.k > size:

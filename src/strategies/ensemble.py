@@ -56,7 +56,7 @@ class Ensemble(Strategy):
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
         if task.input_kind == "graph":
-            raise UserError("strategy=ensemble takes vectors and images, not graphs")
+            raise UserError("strategy=ensemble takes vectors and images, not graphs; use strategy=erm")
         self.trees = Trees.none(task.num_classes)
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:

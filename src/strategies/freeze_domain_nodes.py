@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from src.component import OpenFraction, PositiveInt
+from src.errors import UserError
 from src.inference import BATCH
 from src.loading import Loader
 from src.models.base import Model
@@ -51,7 +52,12 @@ class FreezeDomainNodes(TwoDomains):
 
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
-        width = next(model.head.parameters()).shape[1]
+        weight = next(model.head.parameters(), None)
+        if weight is None:
+            raise UserError(
+                f"{self.name} cuts nodes that the last layer sees, and this model has none: add 'event' to model.heads"
+            )
+        width = weight.shape[1]
         self.register_buffer("mask", torch.ones(width))
         self.register_buffer("separation", torch.full((width,), torch.nan))
 

@@ -18,6 +18,7 @@ from src.datasets.nugraph_graph import RawGraph
 from src.datasets.nugraph_simulated import Simulation
 from src.errors import UserError
 from src.simulators.lartpc import simulate
+from src.task import HIDDEN
 from tests.datasets.raw_graphs import EVENTS, PLANES, SEMANTIC, TOY, raw_graph, toy
 
 CPU = torch.device("cpu")
@@ -330,3 +331,71 @@ def test_few_events_are_lost_to_the_bound_whatever_their_number_of_hits():
         drawn = Simulation(1, [0.0, 0.0, 0.0, 1.0], hits, 0)._graphs()
         numbers = [graph.event for graph in islice(drawn, 12)]
         assert numbers[-1] < 18
+
+
+# --- a second domain ---
+
+
+def of_domain(split, domain):
+    return split.select(split.domain == domain)
+
+
+def test_a_shifted_target_is_other_events_whose_labels_are_hidden_but_for_the_test(simulated):
+    usual, found = simulated(), simulated(target="shifted")
+    assert (usual.domain_names, found.domain_names) == (("all",), ("source", "target"))
+    for part in ("train", "val", "test"):
+        split = getattr(found, part)
+        target = of_domain(split, 1)
+        assert len(target)
+        assert (split.labelled == ((split.domain == 0) | (part == "test"))).all()
+        assert (target.labels == target.clean).all()
+        assert not {*names(target)} & {*names(of_domain(split, 0))}
+    assert sum(len(of_domain(s, 0)) for s in (found.train, found.val, found.test)) == 24
+    assert found.fingerprint not in (usual.fingerprint, simulated(target="shifted", shift=0.5).fingerprint)
+
+
+def test_the_target_may_be_labelled_and_is_not_thinned(simulated):
+    found = simulated(target="shifted", target_labels=True, class_counts=[1, 1, 1, 1])
+    assert found.train.labelled.all()
+    assert np.bincount(found.train.labels[found.train.domain == 0]).tolist() == [1, 1, 1, 1]
+    assert len(of_domain(found.train, 1)) > 10
+
+
+def test_features_are_scaled_by_the_source(simulated):
+    found = simulated(target="shifted")
+    source, target = (features(of_domain(found.train, d)) for d in range(2))
+    np.testing.assert_allclose(source.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(source.std(axis=0, ddof=1), 1, rtol=1e-5)
+    assert target[:, 2].mean() < -0.1, "less charge"
+
+
+def test_the_target_may_be_files_without_labels(tmp_path):
+    for folder, label in (("nugraph", True), ("data", False)):
+        (tmp_path / folder).mkdir()
+        graphs = [raw_graph(k, label=k % 4 if label else None) for k in range(20)]
+        write(tmp_path / folder / "some.h5", graphs, PLANES, SEMANTIC, EVENTS)
+    found = NuGraph(target_folder="data").splits(tmp_path, tmp_path / "c", 0)
+    for split in (found.train, found.val, found.test):
+        target = of_domain(split, 1)
+        assert len(target)
+        assert (target.clean == HIDDEN).all()
+        assert not target.labelled.any()
+        assert of_domain(split, 0).labelled.all()
+    assert found.fingerprint != NuGraph().splits(tmp_path, tmp_path / "c", 0).fingerprint
+
+
+def test_targets_that_cannot_be_are_refused(root, of):
+    with pytest.raises(UserError, match=r"target=shifted is simulated, and the events of .*target_folder"):
+        of(target="shifted")
+    with pytest.raises(UserError, match=r"target_folder: no \.h5 files in .*elsewhere"):
+        of(target_folder="elsewhere")
+    with pytest.raises(UserError, match=r"toy\.gnn\.h5 is of the source .* and of the target"):
+        of(target_folder="nugraph")
+    (root / "tables").mkdir()
+    write_events(root / "tables" / "some.evt.h5", list(simulate(2, hits=60)))
+    with pytest.raises(UserError, match=r"some\.evt\.h5 has event tables, and .*toy\.gnn\.h5 graphs"):
+        of(target_folder="tables")
+    with pytest.raises(ValueError, match="both set"):
+        NuGraph(target="shifted", target_folder="data")
+    with pytest.raises(ValueError, match="there is no target"):
+        NuGraph(target_labels=True)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import UserError
-from src.noise_models.sampling import realised
+from src.noise_models.sampling import corrupt, realised
 from src.noise_models.transition import Transition
 from src.noise_models.uniform import Uniform
 from src.transition_matrix import TransitionMatrix
@@ -118,3 +118,13 @@ def test_the_studys_matrices_are_its_equations_38_and_39():
     stated = {name: yamls.build("noise_model", name).transition(3).columns for name in ("mnist05", "mnist06")}
     assert stated["mnist05"].tolist() == [[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]]
     assert np.allclose(stated["mnist06"], 0.1 * np.eye(3) + 0.3)
+
+
+@pytest.mark.parametrize("sampling", ["iid", "exact"])
+def test_labels_that_are_hidden_stay_so_and_do_not_count(sampling):
+    labels, matrix = np.array([-1, 0, 1, -1]), TransitionMatrix(np.array([[0.0, 1.0], [1.0, 0.0]]))
+    observed = corrupt(labels, matrix, sampling, np.random.default_rng(0))
+    assert observed.tolist() == [-1, 1, 0, -1]
+    found, rate = realised(labels, observed, 2)
+    assert rate == 1.0
+    assert np.array_equal(found.columns, matrix.columns)

@@ -8,7 +8,7 @@ from src.simulators import lartpc_interactions as interactions
 from src.simulators.lartpc import CLASS_MIX, simulate
 from src.simulators.lartpc_interactions import CLASSES, NC, NUE, NUMU, NUTAU, TAU, interact
 from src.simulators.lartpc_particles import MUON, PIZERO, PROTON, make
-from src.simulators.lartpc_readout import PITCH, TICK, read_out, seen
+from src.simulators.lartpc_readout import BOARD, NOMINAL, PITCH, TICK, Response, read_out, seen
 from src.simulators.lartpc_secondaries import from_neutrals
 from src.simulators.lartpc_tracks import BRAGG, HIGH, LOW, MIP, Deposits, Rays, kinetic_of, range_of, tracks
 
@@ -309,3 +309,70 @@ def test_taus_look_like_the_others_in_size(flavours):
     size = [np.median([len(event.hits["hit_id"]) for event in events]) for events in flavours]
     assert min(size[NUE], size[NUMU]) / 2 < size[NUTAU] < 2 * max(size[NUE], size[NUMU])
     assert size[NC] < size[NUMU]
+
+
+# -- another detector
+
+
+def answered(shift, seed, events=60):
+    return list(simulate(events, seed=seed, hits=120, response=Response.shifted(shift)))
+
+
+def measured(events):
+    """What can be seen of each event: numbers of hits, charge, width, noise; (n, features)."""
+    rows = []
+    for event in events:
+        hits, planes = event.hits, event.hits["local_plane"]
+        charge = [np.median(hits["integral"][planes == p]) if (planes == p).any() else 0 for p in range(3)]
+        noise = len(hits["hit_id"]) - len(np.unique(event.edeps["hit_id"]))
+        rows.append([len(planes), *charge, hits["rms"].mean(), noise / len(planes)])
+    return np.array(rows)
+
+
+def p_values(one, other):
+    from scipy.stats import ks_2samp
+
+    return [ks_2samp(a, b).pvalue for a, b in zip(one.T, other.T, strict=True)]
+
+
+def test_no_shift_is_the_usual_detector_to_the_bit_and_its_distribution_at_other_seeds():
+    assert Response.shifted(0) == NOMINAL
+    usual, none = (list(simulate(3, seed=3, hits=150, **r)) for r in ({}, {"response": Response.shifted(0)}))
+    assert all(same(one, other) for one, other in zip(usual, none, strict=True))
+    assert min(p_values(measured(answered(0, seed=1)), measured(answered(0, seed=2)))) > 0.01
+
+
+def test_a_shift_is_seen_in_charge_width_and_noise_and_grows():
+    none, half, full = (measured(answered(shift, seed=1)) for shift in (0, 0.5, 1))
+    for column, sign in {1: -1, 2: -1, 3: -1, 4: 1, 5: 1}.items():
+        means = sign * np.array([m[:, column].mean() for m in (none, half, full)])
+        assert means[0] < means[1] < means[2], column
+        assert p_values(none, full)[column] < 1e-3
+
+
+def test_the_particles_of_an_event_do_not_depend_on_the_detector():
+    for one, other in zip(answered(0, seed=1, events=4), answered(1, seed=1, events=4), strict=True):
+        for table in ("truth", "particles"):
+            assert all(np.array_equal(getattr(one, table)[c], getattr(other, table)[c]) for c in getattr(one, table))
+
+
+def test_charge_falls_with_the_drift_and_by_the_gain():
+    near, far = (Response(attenuation=0.01).charge(np.ones(1), np.zeros(1), np.array([x]))[0] for x in (0.0, 100.0))
+    assert (near, far) == pytest.approx((1.0, np.exp(-1)))
+    position = np.column_stack([np.full(100, 50.0), np.zeros(100), 100 + PITCH * np.arange(100)])
+    deposits = Deposits(np.ones(100, int), position, np.full(100, 2.0), np.full(100, 2.0))
+    usual, (half, _) = read_out(rng(), deposits, 1.0)[0], read_out(rng(), deposits, 1.0, Response(gain=(1, 1, 0.5)))
+    means = [hits.integral[hits.plane == 2].mean() for hits in (half, usual)]
+    assert means[0] == pytest.approx(means[1] / 2, rel=0.03)
+
+
+def test_dead_boards_see_nothing_in_any_event_and_stay_dead():
+    wire = np.arange(200 * BOARD)
+    few, many = (Response(dead=share).alive(2, wire) for share in (0.1, 0.4))
+    assert (few.reshape(-1, BOARD).min(axis=1) == few.reshape(-1, BOARD).max(axis=1)).all()
+    assert (few.mean(), many.mean()) == pytest.approx((0.9, 0.6), abs=0.1)
+    assert not (many & ~few).any()
+    blind = Response(dead=0.3, noise=0.2)
+    for event in simulate(5, hits=3700, response=blind):
+        assert blind.alive(event.hits["local_plane"], event.hits["local_wire"]).all()
+        assert np.isin(event.edeps["hit_id"], event.hits["hit_id"]).all()

@@ -1,5 +1,7 @@
 """The separation is sklearn's AUC; the nodes cut are those that separate, and no score depends on them any more."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from src.strategies.erm import ERM
 from src.strategies.freeze_domain_nodes import FreezeDomainNodes, separations
 from src.task import Task
 from tests.contracts import yamls
+from tests.graphs import graph_task
 from tests.strategies.domains import batch, criterion, made, two_domain_file
 from tests.test_training import Interrupted, only_run, same
 
@@ -75,6 +78,8 @@ def test_the_mask_is_as_wide_as_the_penultimate_layer_of_any_model(name):
     model, strategy = yamls.build("model", name), FreezeDomainNodes()
     model.restored = True
     task = Task(("a", "b"), ("x", "y"), "image", (2, 64, 64), views=2)
+    if name == "nugraph2":
+        task = replace(graph_task(), domain_names=("x", "y"))
     model.setup(task)
     strategy.setup(task, model, criterion)
     assert strategy.mask.shape == model.eval().penultimate(torch.zeros(2, model.feature_dim)).shape[1:]
