@@ -49,7 +49,7 @@ def test_roc_of_every_scale_in_both_domains():
     assert figure.legends[0].get_title().get_text() == "numu, area by scale: genie / gibuu"
     (axes,) = figure.axes
     curves = [line for line in axes.lines if len(line.get_xdata()) > 2]
-    assert [line.get_linestyle() for line in curves] == ["--", "-"] * 3
+    assert [line.get_linestyle() for line in curves] == ["-", "--"] * 3
     colours = [line.get_color() for line in curves]
     assert colours[::2] == colours[1::2]
     assert len(set(colours)) == 3
@@ -57,8 +57,8 @@ def test_roc_of_every_scale_in_both_domains():
     assert [
         (t.get_text(), h.get_linestyle()) for t, h in zip(inner.get_texts(), inner.legend_handles, strict=True)
     ] == [
-        ("genie", "--"),
-        ("gibuu", "-"),
+        ("genie", "-"),
+        ("gibuu", "--"),
     ]
     assert "Background efficiency" in axes.get_xlabel()
     assert inside(figure)
@@ -93,7 +93,7 @@ def test_cuts_show_purity_efficiency_and_product():
 def test_histograms_are_shares_of_each_domain_and_group():
     figure = draw.domain_scores(SCORES["0"], DOMAIN, WEIGHT, DOMAINS)
     assert [patch.get_data().values.sum() for patch in figure.axes[0].patches] == pytest.approx([1, 1])
-    assert [patch.get_linestyle() for patch in figure.axes[0].patches] == ["--", "-"]
+    assert [patch.get_linestyle() for patch in figure.axes[0].patches] == ["-", "--"]
     assert figure.axes[0].get_xlabel() == "P(genie)"
     assert legend(figure) == ["genie", "gibuu"]
     assert inside(figure)

@@ -24,7 +24,7 @@ def test_every_node_has_a_panel_and_every_group_a_histogram(count):
         assert [len(height) for height in heights] == [20] * 6
         assert [height.sum() for height in heights] == np.bincount(LABELS * 2 + DOMAIN).tolist()
         assert heights[0][0] == (ACTIVATIONS[(LABELS == 0) & (DOMAIN == 0), k] < ACTIVATIONS[:, k].max() / 20).sum()
-        assert [patch.get_linestyle() for patch in axes.patches] == ["--", "-"] * 3
+        assert [patch.get_linestyle() for patch in axes.patches] == ["-", "--"] * 3
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [f"{c}, {d}" for c in CLASSES for d in DOMAINS]
     figure.draw_without_rendering()
