@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-kill check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps reproduce-label-noise reproduce-reweight reproduce-emulsion reproduce-nova
+.PHONY: help setup demo test test-slow test-kill check format bench ui clean-runs sweep plan status report reproduce reproduce-sweeps reproduce-label-noise reproduce-reweight reproduce-emulsion reproduce-nova reproduce-nugraph
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS ?= runs
@@ -89,6 +89,10 @@ reproduce-emulsion: setup ## the alpha-decay study's tables and figures (ARGS=da
 
 reproduce-nova: setup ## the NOvA robustness study's figures and claims (ARGS=data_root=... or level=study; QUICK=1: reduced, SMOKE=1: tiny)
 	$(BIN)/python -m src.reproduce.nova level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
+	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
+
+reproduce-nugraph: setup ## the tau-neutrino study's figures and ablation (ARGS=data_root=... or level=study; QUICK=1: reduced, SMOKE=1: tiny)
+	$(BIN)/python -m src.reproduce.nugraph level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
 	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
 
 clean-runs: setup ## what would be deleted of unfinished runs; YES=1 deletes it
