@@ -56,7 +56,7 @@ class Graphs:
     """B; graphs without hits count."""
     vertex: Tensor | None = None
     """(B, 3), truth: where the interaction was, in cm."""
-    passed: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    passed: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What the last pass of a network has left here, for its other heads; a batch made from this one has none."""
 
     def __len__(self) -> int:

@@ -106,6 +106,8 @@ def scores(folder: Path, data: Path, device: torch.device) -> Scores:
     cfg: Any = OmegaConf.load(folder / "config.yaml")
     cfg.trainer.device = "cpu"  # of the training; another machine may not have it
     experiment = config.check(cfg)
+    if not experiment.model.classifies:
+        raise UserError(f"{folder}: the model of this run has no head that says anything of the class")
     described = json.loads((folder / "task.json").read_text())
     task = Task.of_record(described)
     experiment.dataset.learned = described["learned"]

@@ -162,6 +162,18 @@ RULES: tuple[Rule, ...] = (
         "{strategy} learns the domain, whether or not there are classes, and {model} would learn those of hits beside it; "
         "add model.heads=[event]",
     ),
+    (
+        lambda c: c.strategy.unbounded and c.model.tempers,
+        "the loss of {strategy} may fall below 0, and the temperature that {model} learns would then grow without end; use "
+        "strategy.floor=0, or model.temperatures=false",
+    ),
+    (
+        lambda c: c.strategy.predicts == "class"
+        and not c.model.classifies
+        and not ("/" in c.trainer.monitor.removeprefix("val/") and "/" in c.settings.score.removeprefix("val/")),
+        "{model} has no head that says anything of the class; set trainer.monitor and score to metrics of those that it has, e.g. "
+        "val/semantic/macro_f1",
+    ),
     # the clean set
     (
         lambda c: bool(c.wants_clean) and not c.dataset.thinning.has_clean_set,

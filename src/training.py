@@ -369,6 +369,8 @@ class Trainer:
             p = predictor.scores(self.augmentation(batch.x, generator, batch.y))
             loss = -p.gather(1, batch.y[:, None]).clamp_min(torch.finfo(p.dtype).tiny).log().mean()
             self._penalised(loss).backward()
+            if self.options.clip_norm is not None:
+                clip(optimizer, self.options.clip_norm)
             optimizer.step()
         log.info("fine-tuned on %d clean examples: %d steps, loss %.4f", loader.size, steps, loss.item())
 

@@ -83,6 +83,26 @@ def test_weights_are_averaged_only_where_batches_change_them(parts):
         )
 
 
+def test_a_model_without_a_class_is_judged_by_what_it_says(parts):
+    only = ("dataset=nugraph", "model=nugraph2", "strategy=erm", "model.heads=[semantic,filter]")
+    (sentence,) = parts(*only)[1]
+    assert sentence.startswith(
+        "model=nugraph2 has no head that says anything of the class; set trainer.monitor and score"
+    )
+    assert len(parts(*only, "score=val/semantic/macro_f1")[1]) == 1
+    assert parts(*only, "score=val/semantic/macro_f1", "trainer.monitor=val/filter/roc_auc")[1] == []
+
+
+def test_a_loss_without_end_has_no_learned_temperature(parts):
+    graphs = ("dataset=nugraph", "model=nugraph2", "strategy=backward", "noise_model=uniform", "noise_model.rate=0.2")
+    (sentence,) = parts(*graphs)[1]
+    assert sentence.startswith(
+        "the loss of strategy=backward may fall below 0, and the temperature that model=nugraph2 learns"
+    )
+    for remedy in ("strategy.floor=0.0", "model.temperatures=false"):
+        assert parts(*graphs, remedy)[1] == []
+
+
 def test_a_bound_on_gradients_is_not_for_a_search_along_lines(parts):
     linear = ("model=mlr", "strategy=erm", "optimizer=lbfgs", "schedule=none")
     assert parts(*linear)[1] == []

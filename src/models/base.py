@@ -23,6 +23,10 @@ class Model(Component, nn.Module):
     """What the sum of the squares of `head`'s weights counts in the loss."""
     restored: bool = False
     """Whether a checkpoint follows the setup, so that weights to begin with need not be fetched."""
+    classifies: bool = True
+    """Whether it says anything of the class, and not of other things alone."""
+    tempers: bool = False
+    """Whether it learns how much the class loss counts, which a loss without a lower bound would drive to infinity."""
     head: nn.Module
     """The last layer, from the penultimate activations to logits."""
 

@@ -86,6 +86,9 @@ class NuGraph2(Model):
             raise ValueError(f"heads={heads}: give at least one of event, semantic, filter, vertex, each once")
         if event_tanh and head != "linear":
             raise ValueError("event_tanh squeezes the outputs of a linear layer: head=linear")
+        if recall_mean == "labelled" and semantic_loss != "recall":
+            raise ValueError(f"recall_mean is of semantic_loss=recall, not of {semantic_loss}")
+        self.classifies, self.tempers = "event" in heads, temperatures and "event" in heads
         of_version = WIDTHS[version]
         self.version, self.heads, self.last = version, heads, head
         self.planar, self.nexus = planar or of_version.planar, nexus or of_version.nexus

@@ -58,14 +58,15 @@ class Body(nn.Module):
         parameters = tuple(self.parameters())
         modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled(x.device.type)
         by = (*modes, *((id(p), p._version, p.requires_grad) for p in parameters))
-        last = x.passed.get("hits")
+        key = "hits", id(self)  # two networks may see one batch, by turns
+        last = x.passed.get(key)
         if isinstance(last, Pass) and last.planes is x.planes and last.by == by and not last.spent:
             return last.hits
         hits, spent = self.propagated(x), list[bool]()
         for m in hits.values():
             if m.requires_grad:
                 m.register_hook(lambda gradient: spent.append(True))
-        x.passed["hits"] = Pass(hits, x.planes, by, parameters, spent)
+        x.passed[key] = Pass(hits, x.planes, by, parameters, spent)
         return hits
 
     def propagated(self, x: Graphs) -> dict[str, Tensor]:

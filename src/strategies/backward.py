@@ -42,6 +42,7 @@ class Backward(Corrected):
     ) -> None:
         super().__init__(transition, estimator, quantile, folds)
         self.floor = floor
+        self.unbounded = floor is None or floor < 0
 
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)

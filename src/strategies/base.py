@@ -81,6 +81,8 @@ class Strategy(Component, nn.Module):
     """Whether it asks the criterion for the loss that an example had with other labels than its own."""
     changes: bool = False
     """Whether what it minimises changes as the training goes on, or from one asking to the next."""
+    unbounded: bool = False
+    """Whether its loss may fall below 0, without end."""
     weighs: ClassVar[bool] = False
     """Whether it gives every example a weight of its own."""
     chooses: ClassVar[bool] = False

@@ -28,6 +28,7 @@ REFUSED = {
 }
 """Of the options as they stand."""
 OPTIONS = {
+    "strategy=backward": ["model.temperatures=false"],
     "strategy=confident_learning": [
         "strategy.folds=2",
         "dataset.events=120",
@@ -42,7 +43,14 @@ WITH_REMEDY = [
     ["strategy=discriminator", "dataset.target=shifted", "model.heads=[event]"],
     ["imbalance_strategy=ldam", "model.head=cosine"],
     ["imbalance_strategy=smote", "imbalance_strategy.space=embedding"],
-    ["strategy=dann", "dataset.target=shifted", "model.heads=[semantic]"],
+    [
+        "strategy=dann",
+        "dataset.target=shifted",
+        "model.heads=[semantic]",
+        "trainer.monitor=val/semantic/macro_f1",
+        "score=val/semantic/macro_f1",
+    ],
+    ["strategy=backward", "strategy.floor=0.0", "noise_model=uniform", "noise_model.rate=0.2"],
 ]
 
 
@@ -102,7 +110,8 @@ def test_a_strategy_for_two_domains_is_refused_where_there_is_one(compose):
 
 
 def test_nodes_of_a_last_layer_that_is_not_there_cannot_be_cut(run):
-    choices = ["strategy=freeze_domain_nodes", *needed("strategy=freeze_domain_nodes"), "model.heads=[semantic]"]
+    choices = ["strategy=freeze_domain_nodes", *needed("strategy=freeze_domain_nodes"), "model.heads=[semantic]",
+               "trainer.monitor=val/semantic/macro_f1", "score=val/semantic/macro_f1"]  # fmt: skip
     with pytest.raises(UserError, match="cuts nodes that the last layer sees, and this model has none"):
         run(*choices)
 
