@@ -81,6 +81,10 @@ class Packed:
         counts = torch.stack([plane.hits_at.diff() for plane in self.planes.values()])
         return int((counts == 0).any(dim=0).sum())
 
+    def without_vertex(self) -> int:
+        """Of how many graphs the vertex is not known."""
+        return int((~self.vertex.isfinite()).any(dim=1).sum())
+
 
 def pack(graphs: Iterable[RawGraph], folder: Path, planes: Sequence[str], semantic_classes: Sequence[str]) -> None:
     """Write graphs into a folder, one by one, in memory that does not grow with their number but for offsets.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -31,6 +32,7 @@ from src.errors import UserError
 from src.seeding import numpy_stream
 from src.task import HIDDEN, BoolArray, IntArray, Split, Splits, class_counts
 
+log = logging.getLogger(__name__)
 NATURAL_PRIOR = (0.23, 0.23, 0.04, 0.50)
 """Of EVENT_CLASSES: what a batch of 32 of the tau-neutrino study holds."""
 
@@ -104,7 +106,8 @@ class NuGraph(Dataset):
         train, clean = self.thinning.apply(_complete(train, sample), len(sample.event_classes), seed)
         train = train.joined(everything.select(self._extra(sample)))
         of_source = replace(sample, headers=sample.headers[: len(files.source)])
-        norm, told = scaling(of_source, train.rows[train.domain == 0], self.norm)
+        usual = np.flatnonzero((everything.domain == 0) & ~self._extra(sample))
+        norm, told = scaling(of_source, train.rows[train.domain == 0], usual, self.norm)
         self.learned = {
             "planes": [*sample.schema.planes], "features": sample.schema.features,
             "norm": {plane: values.tolist() for plane, values in norm.items()},
@@ -119,7 +122,7 @@ class NuGraph(Dataset):
         )  # fmt: skip
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:
-        """Graphs or event tables, with or without truth; of event tables only events that become graphs."""
+        """Graphs or event tables, with or without truth; how many events of tables become no graph is logged."""
         paths = find(path)
         if not paths:
             raise UserError(f"{path}: no .h5 files here")
@@ -128,6 +131,8 @@ class NuGraph(Dataset):
         for name, found in have.items():
             if found != self.learned[name]:
                 raise UserError(f"{path}: its {name} are {found}, those learned from {self.learned[name]}")
+        for remark in sample.left_out:
+            log.warning("%s: %s", path, remark)
         norm = {plane: np.array(values, dtype=np.float32) for plane, values in self.learned["norm"].items()}
         return Unlabelled(GraphInputs(sample.packed, norm), _keys(sample))
 
@@ -184,9 +189,11 @@ def _complete(train: Split, sample: Sample) -> Split:
 
 def _remarks(sample: Sample) -> tuple[str, ...]:
     """What a person should know of the graphs."""
-    n, holes = len(sample.packed), sample.packed.holes()
+    n, holes, lost = len(sample.packed), sample.packed.holes(), sample.packed.without_vertex()
     told = [f"{holes} of {n} graphs have a plane without a hit"] if holes else []
-    told += [f"{count} events left out: {why}" for why, count in sample.dropped.items()]
+    if 0 < lost < n:
+        told += [f"{lost} of {n} graphs have no true vertex: it is taken as known of none, and there is no vertex head"]
+    told += sample.left_out
     if sample.part is not None and (left := sum(len(header.names) for header in sample.headers) - n):
         told += [f"{left} graphs that stand in no sample are left out"]
     return tuple(told)

@@ -36,14 +36,16 @@ def build(
 
     Every plane must have `lower_bound` hits that some particle made (or simply hits, without a table of particles). A
     hit is of the particle that left most energy in it; without that table all hits have semantic class and instance -1.
-    Planes number hits in the order of the table. `UserError` if the neutrino's species is none that has a class.
+    Planes number hits in the order of the table. `UserError` if the neutrino's species is none that has a class, or if a
+    hit is in none of the planes or nowhere.
     """
     hits = tables.hits
+    _check_places(tables, len(planes))
     if hits["integral"].max(initial=0) > MOST_CHARGE:
         return Dropped.CHARGE
     of = _particles_of(hits["hit_id"], tables.edeps)
     counted = of >= 0 if tables.particles is not None else np.ones(len(of), bool)
-    if np.bincount(hits["local_plane"][counted], minlength=len(planes))[: len(planes)].min() < lower_bound:
+    if np.bincount(hits["local_plane"][counted], minlength=len(planes)).min() < lower_bound:
         return Dropped.FEW_HITS
     truth = _hit_truth(of, tables)
     if truth is None:
@@ -58,6 +60,26 @@ def build(
     return RawGraph(tables.run, tables.subrun, tables.event, built, points, label, vertex)
 
 
+def _check_places(tables: EventTables, planes: int) -> None:
+    hits = tables.hits
+    good = {
+        "local_plane": np.isin(hits["local_plane"], np.arange(planes)),
+        "local_wire": np.isfinite(hits["local_wire"]), "local_time": np.isfinite(hits["local_time"]),
+    }  # fmt: skip
+    for column, fine in good.items():
+        if not fine.all():
+            hit = np.flatnonzero(~fine)[0]
+            wanted = f"0 to {planes - 1}" if column == "local_plane" else "finite"
+            raise UserError(
+                f"event {_name(tables)} has a hit whose {column} is {hits[column][hit]}, hit_id {hits['hit_id'][hit]}; it "
+                f"should be {wanted}: leave the event out or correct it"
+            )
+
+
+def _name(tables: EventTables) -> str:
+    return f"{tables.run}, {tables.subrun}, {tables.event} (run, subrun, event)"
+
+
 def event_class(tables: EventTables) -> int:
     """Position in EVENT_CLASSES: the neutrino's species in a charged current, else nc."""
     if not tables.truth["is_cc"][0]:
@@ -65,9 +87,8 @@ def event_class(tables: EventTables) -> int:
     species = abs(int(tables.truth["nu_pdg"][0]))
     if species not in NEUTRINOS:
         raise UserError(
-            f"event {tables.run}, {tables.subrun}, {tables.event} (run, subrun, event) is a charged current of particle "
-            f"{species}, which is no neutrino; nu_pdg of its event_table should be one of ±12, ±14, ±16: leave the event "
-            "out or correct it"
+            f"event {_name(tables)} is a charged current of particle {species}, which is no neutrino; nu_pdg of its "
+            "event_table should be one of ±12, ±14, ±16: leave the event out or correct it"
         )
     return NEUTRINOS.index(species)
 

@@ -8,6 +8,8 @@ from src.datasets.nugraph_graph import Ints, RawGraph, RawPlane
 from src.errors import UserError
 
 REMEDY = "make the file again, or leave the graph out of samples"
+MOST_CLASSES = 128
+"""Of hits: packed labels are int8."""
 
 
 def check(
@@ -15,8 +17,8 @@ def check(
 ) -> int | None:
     """Raises UserError; else the number of features of a hit, position included, None while no hit was seen.
 
-    Labels are numbers from 0, a hit's -1 for noise; classes that are not known (0) allow any. `features` are those of the
-    graphs before.
+    Labels are numbers from 0, a hit's -1 for noise; classes that are not known (0) allow any, of hits MOST_CLASSES.
+    `features` are those of the graphs before.
     """
     at = f"{where}: graph {graph.name}"
     if event_classes and graph.label is not None and not 0 <= graph.label < event_classes:
@@ -38,16 +40,14 @@ def check(
 
 def _check_plane(plane: RawPlane, points: int, at: str, semantic_classes: int) -> None:
     n = len(plane)
-    for name in ("x", "id", "semantic", "instance"):
-        if len(getattr(plane, name)) != n:
-            raise UserError(f"{at}: {n} positions, but {len(getattr(plane, name))} values of {name}; {REMEDY}")
+    _check_shapes(plane, at)
     for name, values in (("pos", plane.pos), ("x", plane.x)):
         if not np.isfinite(values).all():
             hit = np.flatnonzero(~np.isfinite(values).all(axis=1))[0]
             raise UserError(f"{at}: {name} of hit {hit} is {values[hit].tolist()}, not finite; {REMEDY}")
-    if n and semantic_classes and not -1 <= plane.semantic.min() <= plane.semantic.max() < semantic_classes:
-        hit = np.flatnonzero((plane.semantic < -1) | (plane.semantic >= semantic_classes))[0]
-        last = semantic_classes - 1
+    last = min(semantic_classes or MOST_CLASSES, MOST_CLASSES) - 1
+    if n and not -1 <= plane.semantic.min() <= plane.semantic.max() <= last:
+        hit = np.flatnonzero((plane.semantic < -1) | (plane.semantic > last))[0]
         raise UserError(
             f"{at}: semantic label {plane.semantic[hit]} of hit {hit}; there are classes 0 to {last}, and -1: {REMEDY}"
         )
@@ -57,6 +57,16 @@ def _check_plane(plane: RawPlane, points: int, at: str, semantic_classes: int) -
         ("point", plane.links[1], points),
     ):
         _check_index(ends, count, f"{at}: {what}")
+
+
+def _check_shapes(plane: RawPlane, at: str) -> None:
+    n = len(plane)
+    hits, pairs = dict.fromkeys(("id", "semantic", "instance"), (n,)), dict.fromkeys(("edges", "links"), (2, None))
+    for name, shape in {"pos": (n, 2), "x": (n, None), **hits, **pairs}.items():
+        found = getattr(plane, name).shape
+        if len(found) != len(shape) or any(want not in (None, have) for want, have in zip(shape, found, strict=True)):
+            wanted = str(shape).replace("None", "any")
+            raise UserError(f"{at}: {name} is of shape {found}, not {wanted}, at {n} hits; {REMEDY}")
 
 
 def _check_index(ends: Ints, count: int, at: str) -> None:

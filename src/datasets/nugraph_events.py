@@ -34,7 +34,8 @@ NO_DEPOSITS: Table = {name: np.zeros(0, np.int64) for name in ("hit_id", "g4_id"
 def read_events(path: Path) -> Iterator[EventTables]:
     """The tables of each event, in the order of event_table/event_id, block by block.
 
-    Space points, deposits, particles and truth may be missing. Raises UserError for other columns that are, or for rows of no event.
+    Space points, deposits, particles and truth may be missing. Raises UserError for other columns that are, for rows of no
+    event, or for columns that differ in length.
     """
     with opened(path) as file:
         hits = Stored(file, "hit_table", HITS)
@@ -66,6 +67,7 @@ class Stored:
         self.columns = {c: self._dataset(name, c) for c in (*needed, *given)} if self.there else {}
         if name == "edep_table" and self.there and not given:
             raise UserError(f"{self.path}: {name} has neither energy nor energy_fraction; one of them is needed")
+        self.rows = self._rows()
         self.start, self.count = self._places()
 
     def _dataset(self, table: str, column: str) -> h5py.Dataset:
@@ -73,6 +75,17 @@ class Stored:
         if found is None:
             raise UserError(f"{self.path}: has no {table}/{column}, which the graphs are built from")
         return found
+
+    def _rows(self) -> int:
+        """How many there are. Raises UserError unless all columns have as many."""
+        rows = {name: len(column) for name, column in self.columns.items()}
+        rows |= {ID: len(self.events)} if self.name == "event_table" else {}
+        if len(set(rows.values())) > 1:
+            found = ", ".join(f"{name} {count}" for name, count in rows.items())
+            raise UserError(
+                f"{self.path}: columns of {self.name} differ in their number of rows ({found}); make the file again"
+            )
+        return next(iter(rows.values()), 0)
 
     def _places(self) -> tuple[IntArray, IntArray]:
         """First row and number of rows of each event, (events,)."""
@@ -89,6 +102,10 @@ class Stored:
             not 0 <= event.min() <= event.max() < len(self.events) or len(np.unique(event)) < len(event)
         ):
             raise UserError(f"{self.path}: {self.name} has rows of an event that event_table has not, or in two places")
+        if rows.sum() != self.rows or (rows < 0).any():
+            raise UserError(
+                f"{self.path}: {self.name} has {self.rows} rows, and its events {rows.sum()}; make the file again"
+            )
         start[event], count[event] = np.cumsum(rows) - rows, rows
         return start, count
 

@@ -63,7 +63,13 @@ def read_header(path: Path) -> Header:
 
 
 def _texts(file: h5py.File, name: str) -> tuple[str, ...]:
-    return tuple(file[name].asstr()[()].tolist()) if name in file else ()
+    from h5py import check_string_dtype
+
+    if name not in file:
+        return ()
+    if check_string_dtype(file[name].dtype) is None or file[name].ndim != 1:
+        raise UserError(f"{file.filename}: '{name}' is no list of strings; make the file again")
+    return tuple(file[name].asstr()[()].tolist())
 
 
 def check_samples(header: Header) -> None:

@@ -16,7 +16,7 @@ class RawPlane:
     """One readout plane: n hits, E edges between them, L links to space points."""
 
     pos: Floats
-    """(n, 2): wire and time, in cm-like units."""
+    """(n, 2): wire and time; in cm in the first generation of files, raw numbers in the second."""
     x: Floats
     """(n, k): what else is known of a hit (integral, rms, ...), without its position."""
     id: Ints

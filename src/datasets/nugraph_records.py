@@ -37,7 +37,7 @@ def merged(record: Record, planes: Sequence[str]) -> RawGraph:
     """A record of the second generation, one store for the hits of all planes, whose number `hit/plane` tells.
 
     Edges between planes are left out; a particle's number among the true ones becomes the instance. Positions are as stored
-    (wire and tick, not in cm). Raises KeyError for a field that is missing, ValueError for an index out of range.
+    (wire and tick, not in cm). Raises KeyError for a field that is missing, ValueError for an index out of range or columns that differ in length.
     """
     plane = _column(record["hit/plane"])
     n = len(plane)
@@ -46,8 +46,11 @@ def merged(record: Record, planes: Sequence[str]) -> RawGraph:
             f"hit/plane has values from {plane.min()} to {plane.max()}, and there are {len(planes)} planes"
         )
     pos, x, number = _rows(record["hit/pos"], 2), _rows(record["hit/x"], 0), _column(record["hit/id"])
-    edges, links = (_within(record, f"hit_{kind}/edge_index", n) for kind in ("delaunay-planar_hit", "nexus_sp"))
     semantic, instance = _label(record, "hit/y_semantic", n), np.full(n, -1, dtype=np.int64)
+    for name, values in (("pos", pos), ("x", x), ("id", number), ("y_semantic", semantic)):
+        if len(values) != n:
+            raise ValueError(f"hit/{name} has {len(values)} rows, hit/plane {n}")
+    edges, links = (_within(record, f"hit_{kind}/edge_index", n) for kind in ("delaunay-planar_hit", "nexus_sp"))
     if "hit_cluster-truth_particle-truth/edge_index" in record:
         hit, particle = _within(record, "hit_cluster-truth_particle-truth/edge_index", n)
         instance[hit] = particle
@@ -68,6 +71,8 @@ def merged(record: Record, planes: Sequence[str]) -> RawGraph:
 def _within(record: Record, field: str, n: int) -> Ints:
     """Pairs whose first ones are hits of a graph of n."""
     pairs = _pairs(record[field])
+    if pairs.ndim != 2 or len(pairs) != 2:
+        raise ValueError(f"{field} is of shape {pairs.shape}, not (2, any)")
     ends = pairs if field.endswith("_hit/edge_index") else pairs[:1]
     if ends.size and not 0 <= ends.min() <= ends.max() < n:
         raise ValueError(f"{field} has hits from {ends.min()} to {ends.max()}, and there are {n}")

@@ -50,6 +50,11 @@ class Sample:
         return np.array([path.name for path in self.paths])[self.path]
 
     @property
+    def left_out(self) -> list[str]:
+        """What a person should know of the events that became no graph."""
+        return [f"{count} events left out: {why}" for why, count in self.dropped.items()]
+
+    @property
     def schema(self) -> GraphSchema:
         return self.packed.schema
 
@@ -95,14 +100,15 @@ def collect(paths: Sequence[Path], cache_root: Path, *, as_divided: bool, lower_
 
 
 def _agreeing(headers: list[Header]) -> list[Header]:
-    """Raises UserError if they differ in planes or classes."""
-    for header in headers:
-        for name in ("planes", "semantic_classes", "event_classes"):
-            one, other = getattr(headers[0], name), getattr(header, name)
+    """Raises UserError if they differ in planes, or in classes that they give."""
+    for name in ("planes", "semantic_classes", "event_classes"):
+        giving = [header for header in headers if name == "planes" or getattr(header, name)]
+        for header in giving:
+            one, other = getattr(giving[0], name), getattr(header, name)
             if one != other:
                 raise UserError(
-                    f"{header.path}: its {name} are {', '.join(other) or 'not given'}, those of {headers[0].path.name} "
-                    f"{', '.join(one) or 'not given'}; put them into different folders"
+                    f"{header.path}: its {name} are {', '.join(other)}, those of {giving[0].path.name} {', '.join(one)}; "
+                    "give files of one kind"
                 )
     return headers
 
@@ -126,26 +132,30 @@ def _parts(header: Header) -> IntArray:
 
 
 def _kind(headers: list[Header]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """(planes, semantic classes, event classes)."""
+    """(planes, semantic classes, event classes), of those that give them."""
     if not headers:
         return PLANES, SEMANTIC_CLASSES, EVENT_CLASSES
-    return headers[0].planes, headers[0].semantic_classes, headers[0].event_classes
+    semantic = next((header.semantic_classes for header in headers if header.semantic_classes), ())
+    return headers[0].planes, semantic, next((header.event_classes for header in headers if header.event_classes), ())
 
 
 def _built(path: Path, lower_bound: int, dropped: Counter[str]) -> Iterator[RawGraph]:
     """The graphs of a file of event tables; those that become none are counted."""
     for tables in read_events(path):
-        graph = _graph_of(tables, lower_bound)
+        graph = _graph_of(path, tables, lower_bound)
         if isinstance(graph, Dropped):
             dropped[graph.value] += 1
         else:
             yield graph
 
 
-def _graph_of(tables: EventTables, lower_bound: int) -> RawGraph | Dropped:
+def _graph_of(path: Path, tables: EventTables, lower_bound: int) -> RawGraph | Dropped:
     """The graph, with the true vertex where the tables have it."""
     vertex = {"nu_vtx_corr", "nu_vtx_wire_pos", "nu_vtx_wire_time"} <= tables.truth.keys()
-    return build(tables, lower_bound=lower_bound, label_vertex=vertex)
+    try:
+        return build(tables, lower_bound=lower_bound, label_vertex=vertex)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _checked(

@@ -16,20 +16,23 @@ from src.task import IntArray
 Scaling = Literal["auto", "file", "train", "reference"]
 Norms = dict[str, npt.NDArray[Any]]
 """Of each plane (2, features): mean, deviation."""
+OF_ALL = "norm/* of the file is used; NuGraph makes it of all graphs, the test's too: dataset.norm=train takes the training's"
 
 
-def scaling(sample: Sample, train: IntArray, how: Scaling) -> tuple[Norms, tuple[str, ...]]:
-    """Of each plane (2, features), and what a person should know of them; `train` are the rows of the training graphs.
+def scaling(sample: Sample, train: IntArray, source: IntArray, how: Scaling) -> tuple[Norms, tuple[str, ...]]:
+    """Of each plane (2, features), and what a person should know of them.
+
+    `train` are the rows of the training graphs, `source` those of all graphs of the source, test included.
 
     Raises UserError for a file's norm that cannot be used where nothing else will do, or for NaN that the reference's merging gives.
     """
     if how == "reference":
-        return _merged(sample), ()
+        return _merged(sample, source), ()
     if how == "train":
         return _exact(sample, train), ()
     stored = stored_norm(sample)
     if not isinstance(stored, str):
-        return stored, ()
+        return stored, (OF_ALL,) if how == "auto" else ()
     if how == "file":
         raise UserError(f"dataset.norm=file: {stored}; use norm=train")
     told = any(header.norm for header in sample.headers)  # that there is none needs no word
@@ -57,10 +60,11 @@ def _exact(sample: Sample, train: IntArray) -> Norms:
     return {plane: nugraph_norm.exact(inputs.blocks(plane, train)) for plane in sample.schema.planes}
 
 
-def _merged(sample: Sample) -> Norms:
-    """The reference's, over all graphs in the order in which HDF5 lists them, test included."""
-    inputs, names = GraphInputs(sample.packed), np.array(["r{}_sr{}_evt{}".format(*e) for e in sample.packed.event])
-    order, planes = np.lexsort((names, sample.file)), sample.schema.planes
+def _merged(sample: Sample, rows: IntArray) -> Norms:
+    """The reference's, over these graphs in the order in which HDF5 lists them, file by file."""
+    inputs, events = GraphInputs(sample.packed), sample.packed.event[rows]
+    names = np.array(["r{}_sr{}_evt{}".format(*event) for event in events])
+    order, planes = rows[np.lexsort((names, sample.path[rows]))], sample.schema.planes
     norm = {p: nugraph_norm.reference(inputs.blocks(p, order, nugraph_norm.BATCH)) for p in planes}
     if not all(np.isfinite(values).all() for values in norm.values()):
         raise UserError(

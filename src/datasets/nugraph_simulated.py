@@ -19,7 +19,7 @@ from src.datasets.nugraph_labels import SEMANTIC_CLASSES
 USUAL_HITS, LOWER_BOUND = 1000, 20
 WITHOUT_END = 10**9
 """More events than anybody draws; another sample's numbers may begin here, or at twice that."""
-CODE = ("build", "labels", "records", "files")
+CODE = ("build", "graph", "labels", "records", "files")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class DisplayedEvent:
 
     title: str
     places: Mapping[str, npt.NDArray[np.float32]]
-    """(N, 2) of each plane: along the wires and along the drift, cm."""
+    """(N, 2) of each plane: wire and time, in the file's units: cm in the first generation, raw numbers in the second."""
     true: Mapping[str, IntArray]
     """(N,) of each plane: the class of each hit, -1: none."""
     predicted: Mapping[str, IntArray]
@@ -40,14 +40,14 @@ def events(shown: Sequence[DisplayedEvent], class_names: Sequence[str]) -> Figur
         for row, (what, classes) in enumerate((("true", event.true), ("predicted", event.predicted))):
             for column, plane in enumerate(planes):
                 axes = panels[(2 * number + row) * len(planes) + column]
-                (wire, drift), real = event.places[plane].T, event.true[plane] >= 0
-                axes.scatter(wire[~real], drift[~real], s=3, color=NOISE_COLOUR, linewidths=0)
+                (wire, time), real = event.places[plane].T, event.true[plane] >= 0
+                axes.scatter(wire[~real], time[~real], s=3, color=NOISE_COLOUR, linewidths=0)
                 for c in range(len(class_names)):
                     these = real & (classes[plane] == c)
-                    axes.scatter(wire[these], drift[these], s=3, color=COLOURS[c], linewidths=0)
+                    axes.scatter(wire[these], time[these], s=3, color=COLOURS[c], linewidths=0)
                 axes.set_title(f"{display(event.title, 60)}: {what}, {plane}" if not column else plane, fontsize=9)
-                axes.set_ylabel("Drift (cm)" if not column else "")
-                axes.set_xlabel("Wire (cm)" if row else "")
+                axes.set_ylabel("Time" if not column else "")
+                axes.set_xlabel("Wire" if row else "")
     marks = [
         Line2D([], [], marker="o", linestyle="", markersize=5, color=colour, label=display(name))
         for name, colour in [*zip(class_names, COLOURS, strict=False), ("noise", NOISE_COLOUR)]

@@ -49,7 +49,9 @@ def test_what_is_not_known_of_all_graphs_is_not_known(packed):
     for graph in graphs:
         for plane in graph.planes.values():
             plane.semantic[:] = -1
-    schema = packed(graphs).schema
+    found = packed(graphs)
+    assert found.without_vertex() == 1
+    schema = found.schema
     assert not schema.vertex
     assert schema.semantic_classes == ()
 

@@ -1,6 +1,7 @@
 """The reference's file, event tables and simulated events become the same kind of splits, or a sentence."""
 
 import shutil
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -79,7 +80,10 @@ def test_a_file_that_is_divided_keeps_its_parts(of):
         assert split.labelled.all()
     assert found.class_names == EVENTS
     assert found.natural_prior is None
-    assert not found.notes
+    (note,) = found.notes
+    assert "norm/* of the file is used; NuGraph makes it of all graphs, the test's too: dataset.norm=train" in note
+    assert not of(norm="file").notes
+    assert not of(norm="train").notes
     assert found.train.inputs.schema.semantic_classes == SEMANTIC
     with h5py.File(TOY) as file:
         assert np.array_equal(found.train.inputs.sizes[found.train.rows], file["datasize/train"][()])
@@ -103,7 +107,7 @@ def test_a_graph_in_no_sample_is_left_out(of, spoil):
     spoil(samples__train=[*header.samples["train"][:-3]])
     found = of()
     assert len(found.train) == 33
-    assert found.notes == ("3 graphs that stand in no sample are left out",)
+    assert found.notes[1:] == ("3 graphs that stand in no sample are left out",)
     assert len(of(split="random").train.inputs) == 40
 
 
@@ -198,6 +202,35 @@ def test_a_plane_without_hits_makes_the_reference_norm_nan_and_is_counted(tmp_pa
         NuGraph(norm="reference").splits(tmp_path, tmp_path / "c", 0)
 
 
+def kept(tmp_path, folder, graphs, *classes, name="some.h5"):
+    (tmp_path / folder).mkdir(exist_ok=True, parents=True)
+    write(tmp_path / folder / name, graphs, PLANES, *classes)
+
+
+def test_the_reference_norm_is_of_the_source_alone(tmp_path, simulated):
+    kept(tmp_path, "nugraph", [raw_graph(k, label=k % 4) for k in range(20)], SEMANTIC, EVENTS)
+    kept(tmp_path, "other", [raw_graph(k, label=k % 4, hits=(90, 80, 70)) for k in range(20)], SEMANTIC, EVENTS)
+    alone, adapted = (NuGraph(norm="reference", target_folder=target, split="random") for target in (None, "other"))
+    for dataset in (alone, adapted):
+        dataset.splits(tmp_path, tmp_path / "c", 0)
+    assert adapted.learned["norm"] == alone.learned["norm"]
+    usual, more = (simulated(norm="reference", extra_tau=n) for n in (0, 5))
+    assert np.array_equal(features(more.test), features(usual.test))
+
+
+def test_the_reference_norm_goes_file_by_file_though_names_collide(tmp_path, monkeypatch):
+    monkeypatch.setattr(nugraph_norm, "BATCH", 8)
+    graphs = [raw_graph(k, label=k % 4, run=k % 2) for k in range(20)]
+    for run, folder in ((1, "a"), (0, "b")):  # within one list of all, run 0 would come first
+        of_run = [replace(graph, label=k % 4) for k, graph in enumerate(g for g in graphs if g.run == run)]
+        kept(tmp_path, f"nugraph/{folder}", of_run, SEMANTIC, EVENTS)
+    dataset = NuGraph(norm="reference")
+    sample = dataset.splits(tmp_path, tmp_path / "c", 0).train.inputs
+    order = sorted(range(20), key=lambda row: (row >= 10, "r{}_sr{}_evt{}".format(*sample.packed.event[row])))
+    batches = [sample.unscaled("u", np.array(order[start : start + 8])) for start in range(0, 20, 8)]
+    assert dataset.learned["norm"]["u"] == nugraph_norm.reference(batches).tolist()
+
+
 # --- mistakes ---
 
 
@@ -218,6 +251,26 @@ def test_a_class_without_training_events_is_named(tmp_path):
     write(tmp_path / "nugraph" / "g.h5", [raw_graph(k, label=k % 3) for k in range(30)], PLANES, SEMANTIC, EVENTS)
     with pytest.raises(UserError, match="the training split has no event of class 'nc'"):
         NuGraph().splits(tmp_path, tmp_path / "c", 0)
+
+
+def test_a_graph_of_another_shape_is_named_with_its_file(tmp_path):
+    graphs = [raw_graph(k, label=k % 4) for k in range(20)]
+    bad = replace(graphs[0].planes["u"], edges=np.zeros((15, 2), np.int64))
+    graphs[0] = replace(graphs[0], planes={**graphs[0].planes, "u": bad})
+    kept(tmp_path, "nugraph", graphs, SEMANTIC, EVENTS)
+    with pytest.raises(UserError, match=r"some\.h5: graph r1_sr0_evt0, plane u: edges is of shape \(15, 2\)"):
+        NuGraph().splits(tmp_path, tmp_path / "c", 0)
+
+
+def test_a_true_vertex_that_some_graphs_lack_is_told(tmp_path):
+    graphs = [raw_graph(k, label=k % 4) for k in range(20)]
+    kept(tmp_path, "nugraph", [replace(graphs[0], vertex=None), *graphs[1:]], SEMANTIC, EVENTS)
+    found = NuGraph().splits(tmp_path, tmp_path / "c", 0)
+    assert not found.train.inputs.schema.vertex
+    (note,) = found.notes
+    assert note.startswith("1 of 20 graphs have no true vertex")
+    kept(tmp_path, "none", [replace(graph, vertex=None) for graph in graphs], SEMANTIC, EVENTS)
+    assert not NuGraph(folder="none").splits(tmp_path, tmp_path / "c", 0).notes
 
 
 def test_options_that_make_no_sense_are_sentences(of, tmp_path):
@@ -256,6 +309,29 @@ def test_new_files_are_scaled_as_in_training_and_need_no_truth(root, tmp_path, s
     rows = torch.tensor([at[name] for name in names(splits.test)])
     assert torch.equal(new.inputs.fetch(rows, CPU).planes["y"].x, torch.from_numpy(features(splits.test, "y")))
     assert set(new.keys) == {"run", "subrun", "event", "file"}
+
+
+def test_new_events_that_become_no_graph_are_logged(root, tmp_path, caplog):
+    dataset = NuGraph(lower_bound=9)
+    dataset.splits(root, tmp_path / "cache", 0)
+    events = list(simulate(24, hits=100, class_mix=[1, 1, 1, 1]))
+    write_events(tmp_path / "new.evt.h5", events)
+    for _ in range(2):  # built, then from the cache
+        caplog.clear()
+        new = dataset.read(tmp_path / "new.evt.h5", tmp_path / "cache")
+        lost = len(events) - len(new.inputs)
+        assert lost
+        assert f"new.evt.h5: {lost} events left out: a plane has too few hits" in caplog.text
+
+
+def test_a_spoilt_event_is_named_with_its_file(tmp_path):
+    (tmp_path / "nugraph").mkdir()
+    path = tmp_path / "nugraph" / "some.evt.h5"
+    write_events(path, list(simulate(4, hits=100)))
+    with h5py.File(path, "r+") as file:
+        file["hit_table/local_time"][0] = np.nan
+    with pytest.raises(UserError, match=r"some\.evt\.h5: event \d+, \d+, \d+ .* local_time is nan"):
+        NuGraph(lower_bound=1).splits(tmp_path, tmp_path / "c", 0)
 
 
 def test_event_tables_without_truth_are_read(root, tmp_path):
@@ -370,10 +446,8 @@ def test_features_are_scaled_by_the_source(simulated):
 
 
 def test_the_target_may_be_files_without_labels(tmp_path):
-    for folder, label in (("nugraph", True), ("data", False)):
-        (tmp_path / folder).mkdir()
-        graphs = [raw_graph(k, label=k % 4 if label else None) for k in range(20)]
-        write(tmp_path / folder / "some.h5", graphs, PLANES, SEMANTIC, EVENTS)
+    kept(tmp_path, "nugraph", [raw_graph(k, label=k % 4) for k in range(20)], SEMANTIC, EVENTS)
+    kept(tmp_path, "data", [unlabelled(raw_graph(k, label=None)) for k in range(20)])
     found = NuGraph(target_folder="data").splits(tmp_path, tmp_path / "c", 0)
     for split in (found.train, found.val, found.test):
         target = of_domain(split, 1)
@@ -382,6 +456,23 @@ def test_the_target_may_be_files_without_labels(tmp_path):
         assert not target.labelled.any()
         assert of_domain(split, 0).labelled.all()
     assert found.fingerprint != NuGraph().splits(tmp_path, tmp_path / "c", 0).fingerprint
+    assert found.class_names == EVENTS
+    assert found.train.inputs.schema.semantic_classes == SEMANTIC
+
+
+def unlabelled(graph):
+    planes = {p: replace(plane, semantic=np.full(len(plane), -1)) for p, plane in graph.planes.items()}
+    return replace(graph, planes=planes)
+
+
+def test_classes_that_a_first_file_does_not_give_are_those_of_the_next(tmp_path):
+    kept(tmp_path, "nugraph", [raw_graph(k, label=k % 4) for k in range(20)], name="a.h5")
+    kept(tmp_path, "nugraph", [raw_graph(k, label=k % 4, run=2) for k in range(20)], SEMANTIC, EVENTS, name="b.h5")
+    found = NuGraph().splits(tmp_path, tmp_path / "c", 0)
+    assert (found.class_names, found.train.inputs.schema.semantic_classes) == (EVENTS, SEMANTIC)
+    write(tmp_path / "nugraph" / "c.h5", [raw_graph(0)], PLANES[:2], SEMANTIC, EVENTS)
+    with pytest.raises(UserError, match=r"c\.h5: its planes are u, v, those of a\.h5 u, v, y; give files of one kind"):
+        NuGraph().splits(tmp_path, tmp_path / "c", 0)
 
 
 def test_targets_that_cannot_be_are_refused(root, of):

@@ -187,6 +187,21 @@ def test_a_charged_current_of_no_neutrino_is_named():
         build(small(truth=truth), lower_bound=3)
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "wanted"),
+    [
+        ("local_plane", -1, "0 to 2"), ("local_plane", 3, "0 to 2"), ("local_wire", np.nan, "finite"),
+        ("local_time", np.inf, "finite"),
+    ],
+)  # fmt: skip
+def test_a_hit_that_is_nowhere_is_named(column, value, wanted):
+    hits = dict(small().hits)
+    hits[column] = hits[column].astype(type(value))
+    hits[column][5] = value
+    with pytest.raises(UserError, match=rf"event 2, 3, 4 .* {column} is {value}, hit_id 106; it should be {wanted}"):
+        build(small(hits=hits), lower_bound=3)
+
+
 TREE = [
     ((1, 0, 13, 1.0, "primary", "Decay"), MUON, 0),
     ((2, 1, 11, 0.03, "muMinusCaptureAtRest", "eIoni"), MICHEL, 1),

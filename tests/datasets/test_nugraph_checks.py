@@ -1,5 +1,6 @@
 """What no network should be given is refused, with the graph and the hit named."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,7 @@ def spoiled(graph, **columns):
 def test_good_graphs_pass():
     for graph in [*toy(), raw_graph(), raw_graph(hits=(0, 3, 0), points=0), raw_graph(label=None)]:
         check(graph, "here", 5, 4)
-    check(spoiled(raw_graph(label=99), semantic=(2, 77)), "here", 0, 0)  # classes are not known
+    check(spoiled(raw_graph(label=99), semantic=(2, 127)), "here", 0, 0)  # classes are not known
 
 
 @pytest.mark.parametrize(
@@ -57,10 +58,30 @@ def test_the_number_of_features_is_that_of_the_graphs_before():
         check(raw_graph(), "file.h5", 5, 4, 8)
 
 
-def test_columns_of_unequal_length_and_a_vertex_that_is_none_are_named():
+@pytest.mark.parametrize(
+    ("name", "shape", "wanted"),
+    [
+        ("pos", (7, 3), "(7, 2)"), ("pos", (7,), "(7, 2)"), ("x", (7,), "(7, any)"), ("x", (6, 2), "(7, any)"),
+        ("id", (7, 1), "(7,)"), ("semantic", (3,), "(7,)"), ("instance", (8,), "(7,)"),
+        ("edges", (15, 2), "(2, any)"), ("edges", (3, 15), "(2, any)"), ("links", (7, 2), "(2, any)"), ("links", (2,), "(2, any)"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("features", [None, 4])
+def test_a_column_of_another_shape_is_named(name, shape, wanted, features):
     graph = raw_graph()
-    short = replace(graph.planes["v"], semantic=np.zeros(3, np.int64))
-    with pytest.raises(UserError, match="7 positions, but 3 values of semantic"):
-        check(replace(graph, planes={**graph.planes, "v": short}), "file.h5", 5, 4)
+    bad = replace(graph.planes["v"], **{name: np.zeros(shape, getattr(graph.planes["v"], name).dtype)})
+    sentence = f"file.h5: graph r1_sr0_evt0, plane v: {name} is of shape {shape}, not {wanted}, at 7 hits"
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        check(replace(graph, planes={**graph.planes, "v": bad}), "file.h5", 5, 4, features)
+
+
+@pytest.mark.parametrize(("known", "label"), [(0, 128), (0, -2), (500, 200)])
+def test_a_semantic_label_that_does_not_fit_is_named(known, label):
+    with pytest.raises(UserError, match=f"semantic label {label} of hit 3; there are classes 0 to 127"):
+        check(spoiled(raw_graph(), semantic=(3, label)), "file.h5", known, 4)
+
+
+def test_a_vertex_that_is_none_is_named():
+    graph = raw_graph()
     with pytest.raises(UserError, match=r"the vertex .* is not three finite numbers"):
         check(replace(graph, vertex=np.array([0, np.nan, 0], np.float32)), "file.h5", 5, 4)

@@ -119,6 +119,28 @@ def test_what_is_missing_is_named(path, table, column, sentence):
         list(read_events(path))
 
 
+@pytest.mark.parametrize("table", INDEXED)
+def test_row_counts_that_do_not_sum_to_the_rows_are_refused(path, table):
+    with h5py.File(path, "r+") as file:
+        file[f"{table}/event_id.seq_cnt"][1, 1] -= 1
+        rows = len(file[f"{table}/event_id"])
+    with pytest.raises(UserError, match=f"{table} has {rows} rows, and its events {rows - 1}; make the file again"):
+        list(read_events(path))
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("hit_table", "rms"), ("edep_table", "g4_id"), ("particle_table", "type"), ("event_table", "is_cc")],
+)
+def test_columns_that_differ_in_length_are_refused(path, table, column):
+    with h5py.File(path, "r+") as file:
+        values = file[f"{table}/{column}"][()]
+        del file[f"{table}/{column}"]
+        file[f"{table}/{column}"] = values[:-1]
+    with pytest.raises(UserError, match=rf"columns of {table} differ .*{column} {len(values) - 1}\b"):
+        list(read_events(path))
+
+
 def test_rows_of_no_event_are_refused(path):
     with h5py.File(path, "r+") as file:
         file["hit_table/event_id.seq_cnt"][0, 0] = 7

@@ -1,5 +1,6 @@
 """Graph files of the reference implementation are read and written to the bit; what is wrong with one is a sentence."""
 
+import re
 from dataclasses import replace
 
 import h5py
@@ -156,6 +157,28 @@ def test_an_index_out_of_range_in_the_second_generation_is_named(tmp_path, field
         list(read_graphs(read_header(tmp_path / "g.h5")))
 
 
+@pytest.mark.parametrize("field", ["hit_delaunay-planar_hit", "hit_nexus_sp", "hit_cluster-truth_particle-truth"])
+@pytest.mark.parametrize("shape", [(15, 2), (3, 15), (4,)])
+def test_pairs_of_another_shape_in_the_second_generation_are_named(tmp_path, field, shape):
+    record = merged_record(raw_graph(), np.random.default_rng(0))
+    record[f"{field}/edge_index"] = np.zeros(shape, np.int64)
+    write_merged(tmp_path / "g.h5", [record])
+    with pytest.raises(
+        UserError, match=re.escape(f"r1_sr0_evt0: {field}/edge_index is of shape {shape}, not (2, any)")
+    ):
+        list(read_graphs(read_header(tmp_path / "g.h5")))
+
+
+@pytest.mark.parametrize("column", ["pos", "x", "id", "y_semantic"])
+@pytest.mark.parametrize("rows", [15, 17])
+def test_columns_that_differ_in_length_in_the_second_generation_are_named(tmp_path, column, rows):
+    record = merged_record(raw_graph(), np.random.default_rng(0))
+    record[f"hit/{column}"] = np.resize(record[f"hit/{column}"], (rows, *record[f"hit/{column}"].shape[1:]))
+    write_merged(tmp_path / "g.h5", [record])
+    with pytest.raises(UserError, match=f"r1_sr0_evt0: hit/{column} has {rows} rows, hit/plane 16"):
+        list(read_graphs(read_header(tmp_path / "g.h5")))
+
+
 # --- mistakes ---
 
 
@@ -178,6 +201,9 @@ def replaced(name, values):
     [
         (replaced("planes", None), "has no 'planes'"),
         (lambda file: file.__delitem__("dataset"), "has no 'dataset'"),
+        (replaced("planes", [0, 1, 2]), "'planes' is no list of strings; make the file again"),
+        (replaced("samples/test", [3]), "'samples/test' is no list of strings"),
+        (lambda file: (file.pop("planes"), file.update(planes="u")), "'planes' is no list of strings"),
         (lambda file: file.create_dataset("gen", data=[3]), "generation 3; the generations 1 and 2 can be read"),
     ],
 )  # fmt: skip

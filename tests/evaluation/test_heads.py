@@ -86,4 +86,8 @@ def test_a_display_shows_every_hit_in_both_rows():
         drawn = sum(len(points.get_offsets()) for points in axes.collections)
         assert drawn == (7, 0, 4)[number % 3]
     assert "cc_nue, called nc: true, u" in figure.axes[0].get_title()
+    assert (figure.axes[0].get_ylabel(), figure.axes[3].get_xlabel()) == (
+        "Time",
+        "Wire",
+    )  # in no unit that all files have
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["MIP", "shower", "noise"]
