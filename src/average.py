@@ -2,7 +2,8 @@
 
 An ensemble (Lakshminarayanan 2017): its probabilities are the mean of its members', of any model and strategy, on
 validation and test examples that all of them share. It costs as much as its members together; their own mean and spread
-stand beside each of its numbers, as members/<metric>.mean and .std.
+stand beside each of its numbers, as members/<metric>.mean and .std. What heads beside the class say (of hits, of where
+something was) is not averaged: a run does not keep it. Record and command name those heads.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from src import finished, provenance, runs
 from src.component import Component, NonNegativeInt
 from src.errors import UserError
 from src.evaluation import plots, predictions
+from src.evaluation.heads import HEADS
 from src.evaluation.predictions import ARRAYS, Predictions
 from src.evaluation.statistics import summary
 from src.judging import Judge
@@ -61,10 +63,11 @@ class Options(Component):
 def average(options: Options) -> Path:
     """Write the record of the average, or find it there; returns its folder.
 
-    Raises UserError if the runs were not judged on the same terms and examples.
+    Raises UserError if the runs were not judged on the same terms and examples, or are scored by a head beside the class.
     """
     folders = members(options)
     finished.agree(folders, MUST_AGREE)
+    score = _score_of(folders[0])
     task = finished.common_task(folders)
     found = averaged({folder: predictions.load(folder / "predictions.npz") for folder in folders})
     run = _open(folders, sorted(found), folders[0].parent if options.study else options.runs_root)
@@ -73,8 +76,7 @@ def average(options: Options) -> Path:
             run.write_json("task.json", task)
             predictions.save(run.folder / "predictions.npz", **found)
             scores = measured(found, task, folders)
-            score = finished.known(folders[0])["score"]  # perhaps that of another head, which is not averaged
-            run.write_json("metrics.json", ({"score": scores[score]} if score in scores else {}) | scores)
+            run.write_json("metrics.json", {"score": scores[score], **scores})
             if options.figures:
                 plots.draw(run.folder)
     return run.folder
@@ -93,6 +95,18 @@ def members(options: Options) -> list[Path]:
         if one.resolve() == other.resolve():
             raise UserError(f"runs: {one.name} is named twice")
     return folders
+
+
+def _score_of(folder: Path) -> str:
+    """The metric that is a run's score. Raises UserError for that of a head beside the class."""
+    score: str = finished.known(folder)["score"]
+    for head in HEADS:
+        if score.startswith(f"val/{head}/"):
+            raise UserError(
+                f"{folder.name} cannot be averaged: its score is {score}, and what the head '{head}' says is not kept; "
+                "give runs whose score is a metric of the class (score=val/balanced_accuracy)"
+            )
+    return score
 
 
 def averaged(said: Mapping[Path, Mapping[str, Predictions]]) -> dict[str, Predictions]:
@@ -130,6 +144,12 @@ def measured(found: Mapping[str, Predictions], task: Mapping[str, Any], folders:
     return scores | beside
 
 
+def other_heads(folders: Sequence[Path]) -> list[str]:
+    """The heads beside the class that any member has: they are not averaged."""
+    names = [name for folder in folders for name in runs.read_json(folder / "metrics.json")]
+    return [head for head in HEADS if any(name.startswith(f"val/{head}/") for name in names)]
+
+
 def _open(folders: Sequence[Path], splits: Sequence[str], root: Path) -> runs.Run:
     """The folder ensemble-<key>: the key follows from the members, the splits they share and the code."""
     known = [finished.known(folder) for folder in folders]
@@ -138,6 +158,7 @@ def _open(folders: Sequence[Path], splits: Sequence[str], root: Path) -> runs.Ru
     key = provenance.run_key(config, fingerprint, code)
     record = provenance.describe(key, "ensemble", known[0]["seed"], fingerprint, code)
     record |= {"seed": [one["seed"] for one in known], "members": [os.path.relpath(folder, root) for folder in folders]}
+    record |= {"not_averaged": heads} if (heads := other_heads(folders)) else {}
     return runs.open_run(root, "ensemble", key, config, record, resume=False, force=False)
 
 
@@ -175,7 +196,10 @@ def main(arguments: list[str]) -> int:
         if problems:
             raise UserError("\n".join(problems))
         folder = average(options)
-        print(f"{table(runs.read_json(folder / 'metrics.json'))}\n\nrun folder: {folder}")
+        print(table(runs.read_json(folder / "metrics.json")))
+        if heads := runs.read_json(folder / "record.json").get("not_averaged"):
+            print(f"not averaged: {', '.join(heads)} (heads beside the class)")
+        print(f"\nrun folder: {folder}")
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

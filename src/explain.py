@@ -62,7 +62,7 @@ def hits(
 ) -> Figure | None:
     """An event of every class, its hits coloured by their true and by their predicted class; None without a semantic head.
 
-    Of each class the first event that has at least as many hits as the class's median.
+    Of each class the first event that is at least as large as the class's median, by the bytes of its graph.
     """
     from src.evaluation.graph_display import DisplayedEvent, events
 

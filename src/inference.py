@@ -29,7 +29,7 @@ class Said:
     probabilities: npt.NDArray[np.float32]
     """(n, C)."""
     heads: dict[str, HeadOutput]
-    """What the model's other heads say, example by example; none if it has none."""
+    """What the model's other heads say; of hits batch by batch, in each plane after plane; none if it has none."""
 
 
 @torch.inference_mode()

@@ -157,6 +157,37 @@ def test_members_that_do_not_fit_are_refused_by_a_sentence(written, other, why):
         of(written("a", A), written("b", **{"p": B, **other}))
 
 
+def reported(folder, **metrics):
+    """Add to the metrics of a run."""
+    path = folder / "metrics.json"
+    path.write_text(
+        json.dumps(json.loads(path.read_text()) | {name.replace("__", "/"): x for name, x in metrics.items()})
+    )
+    return folder
+
+
+def test_heads_beside_the_class_are_named_and_not_averaged(written, capsys):
+    a = reported(written("a", A), val__semantic__accuracy=0.5, test__semantic__accuracy=0.5)
+    b = reported(written("b", B), val__vertex__resolution=9.0)
+    folder = of(a, b)
+    assert runs.read_json(folder / "record.json")["not_averaged"] == ["semantic", "vertex"]
+    assert not any("semantic" in name or "vertex" in name for name in metrics(folder))
+    assert main([f"runs=[{a},{b}]", f"runs_root={a.parent}", "figures=false"]) == 0
+    assert "not averaged: semantic, vertex" in capsys.readouterr().out
+    alone = of(b.parent / "a", written("c", A))
+    assert runs.read_json(alone / "record.json")["not_averaged"] == ["semantic"]
+    assert "not_averaged" not in runs.read_json(of(b.parent / "c", written("d", B)) / "record.json")
+
+
+def test_runs_scored_by_a_head_beside_the_class_are_refused(written, tmp_path):
+    folders = [reported(written(name, A), val__semantic__accuracy=0.5) for name in "ab"]
+    for folder in folders:
+        (folder / "config.yaml").write_text(json.dumps({"score": "val/semantic/accuracy"}))
+    with pytest.raises(UserError, match=r"its score is val/semantic/accuracy, and what the head 'semantic' says"):
+        of(*folders)
+    assert not [*folders[0].parent.glob("ensemble-*")]
+
+
 def test_other_rows_are_other_examples():
     one, other = said(A), replace(said(A), rows=np.array([3, 4, 5]))
     with pytest.raises(UserError, match=r"the rows of their val examples differ; .* protocol=repeats"):
