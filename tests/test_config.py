@@ -33,6 +33,7 @@ def test_every_option_of_every_group_passes_the_check(digits, path):
         **dict.fromkeys(("dann", "cdan"), ("dataset=nova", "optimizer=adam")),
         **dict.fromkeys(("adda", "freeze_domain_nodes"), ("dataset=nova", "optimizer=adam", "trainer.select=last")),
         **dict.fromkeys(("discriminator", "mmd", "coral"), ("dataset=nova",)),
+        "size_balance": ("dataset=nugraph", "model=nugraph2"),
         **dict.fromkeys(
             (
                 "onecycle",

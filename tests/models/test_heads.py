@@ -5,6 +5,7 @@ from torch.nn import functional as F
 from src.models.heads import SCALE, CosineHead, last_layer
 from src.task import Task
 from tests.contracts import yamls
+from tests.graphs import graph_task, graphs
 
 
 def test_logits_are_scaled_cosines_whatever_the_lengths():
@@ -38,9 +39,10 @@ def test_the_linear_layer_is_torchs_to_the_bit(bias):
 @pytest.mark.parametrize("name", yamls.names("model"))
 def test_every_model_takes_a_cosine_head_and_ends_in_it(name):
     model = yamls.build("model", name, head="cosine")
-    model.setup(Task(("a", "b", "c"), ("all",), "image", (1, 64, 64)))
+    pictures = Task(("a", "b", "c"), ("all",), "image", (1, 64, 64))
+    model.setup(graph_task(classes=3) if name == "nugraph2" else pictures)
     assert [type(m) for m in model.head.modules() if not list(m.children())][-1] is CosineHead
-    logits = model.eval()(torch.rand(4, 1, 64, 64))
+    logits = model.eval()(graphs(4) if name == "nugraph2" else torch.rand(4, 1, 64, 64))
     assert logits.abs().max() <= SCALE * (1 + 1e-6)
     plain = yamls.build("model", name)
     assert plain.last == "linear"

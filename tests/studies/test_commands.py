@@ -19,7 +19,9 @@ SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_every_sweep_can_be_planned_and_names_its_study(path, command, tmp_path):
-    small = ["dataset.events=200", "dataset.hits=60"] if path.stem.startswith("nugraph") else []  # a plan needs the data
+    small = (
+        ["dataset.events=200", "dataset.hits=60"] if path.stem.startswith("nugraph") else []
+    )  # a plan needs the data
     where = ("--config-dir", "sweeps", "-cn", path.stem)
     done = command("src.run", *where, "hydra.sweeper.plan=true", *small, *places(tmp_path))
     assert done.returncode == 0, done.stderr
