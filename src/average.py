@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from src import finished, provenance, runs
+from src.arguments import options as arguments_of
 from src.component import Component, NonNegativeInt
 from src.errors import UserError
 from src.evaluation import plots, predictions
@@ -178,23 +179,12 @@ def table(scores: Mapping[str, float]) -> str:
 def main(arguments: list[str]) -> int:
     import yaml
 
-    from src import config
-
     if not arguments or {"-h", "--help"} & set(arguments):
         print(USAGE)
         return 0
     try:
-        wrong = [argument for argument in arguments if "=" not in argument]
-        if wrong:
-            raise UserError(f"{wrong[0]}: give key=value\n{USAGE}")
-        given: dict[str, Any] = dict(argument.split("=", 1) for argument in arguments)
-        if "runs" in given:
-            given["runs"] = finished.listed(given["runs"])
-        given |= {key: yaml.safe_load(given[key]) for key in ("trial", "figures") if key in given}
-        problems: list[str] = []
-        options = config.construct(Options, "", given, problems)
-        if problems:
-            raise UserError("\n".join(problems))
+        read = {"runs": finished.listed, "trial": yaml.safe_load, "figures": yaml.safe_load}
+        options = arguments_of(Options, arguments, USAGE, read)
         folder = average(options)
         print(table(runs.read_json(folder / "metrics.json")))
         if heads := runs.read_json(folder / "record.json").get("not_averaged"):

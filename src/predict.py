@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from src.arguments import options as arguments_of
 from src.component import Component, PositiveFloat
 from src.errors import UserError
 
@@ -157,22 +158,11 @@ def write(table: pd.DataFrame, out: Path) -> None:
 def main(arguments: list[str]) -> int:
     import yaml
 
-    from src import config
-
     if not arguments or {"-h", "--help"} & set(arguments):
         print(USAGE)
         return 0
     try:
-        wrong = [argument for argument in arguments if "=" not in argument]
-        if wrong:
-            raise UserError(f"{wrong[0]}: give key=value\n{USAGE}")
-        given: dict[str, Any] = dict(argument.split("=", 1) for argument in arguments)
-        if "prior" in given:
-            given["prior"] = yaml.safe_load(given["prior"])
-        problems: list[str] = []
-        options = config.construct(Options, "", given, problems)
-        if problems:
-            raise UserError("\n".join(problems))
+        options = arguments_of(Options, arguments, USAGE, {"prior": yaml.safe_load})
         table = predict(options)
         write(table, options.out)
     except UserError as error:

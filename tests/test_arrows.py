@@ -44,8 +44,9 @@ ALLOWED = {
     "claims": {"errors", "evaluation", "report", "runs", "studies"},
     "status": {"errors", "runs", "studies", "tracking"},
     "finished": {"errors", "runs", "studies"},
-    "average": BASICS | {"config", "evaluation", "finished", "judging", "provenance", "runs", "studies"},
-    "predict": BASICS | {"config", "evaluation", "finished", "inference", "runs", "strategies", "training"},
+    "average": BASICS | {"arguments", "config", "evaluation", "finished", "judging", "provenance", "runs", "studies"},
+    "predict": BASICS | {"arguments", "config", "evaluation", "finished", "inference", "runs", "strategies", "training"},
+    "arguments": {"config", "errors"},
     "run": {"config", "errors", "experiment", "run"}, "__init__": {"torchvision_ops"},
 }  # fmt: skip
 HYDRA = {"run", "plugins"}

@@ -26,3 +26,17 @@ def test_the_worked_example_works_as_written(tmp_path):
         done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "no tests ran" not in done.stdout
+
+
+def test_the_readmes_table_names_every_option_of_every_group():
+    """And none that is not there (the first table with such rows); schedule has a share of the optimizer's row."""
+    rows = re.findall(r"^\| `(\w+)`(?:, `schedule`)? \|[^|]*\|(.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    groups = {
+        group: set(re.findall(r"`(\w+)`", named)) for group, named in reversed(rows) if (ROOT / "conf" / group).is_dir()
+    }
+    assert groups.keys() >= {"dataset", "model", "strategy", "imbalance_strategy", "noise_model", "augmentation"}
+    for group, named in groups.items():
+        there = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
+        if group == "optimizer":
+            there |= {path.stem for path in (ROOT / "conf" / "schedule").glob("*.yaml")}
+        assert named == there, group

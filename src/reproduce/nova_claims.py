@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,18 +11,7 @@ from src.evaluation.statistics import ALPHA, summary
 from src.reproduce.nova_findings import NUMU, SURE, Findings, said, seeds_in_common, strongly_like_the_target
 from src.reproduce.nova_tables import at_cut, trend_of
 from src.reproduce.tables import Row
-
-HOLDS, NOT, OPEN, OTHER = "holds", "does not hold", "not decided", "another network"
-COMPATIBLE = "compatible"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A sentence of the study, what was found here, and the verdict."""
-
-    text: str
-    here: str
-    verdict: str
+from src.reproduce.verdicts import COMPATIBLE, HOLDS, NOT, OPEN, OTHER, Claim
 
 
 def claims(found: Findings) -> list[Row]:

@@ -8,11 +8,11 @@ import numpy as np
 
 from src.evaluation.metrics import normalise
 from src.evaluation.statistics import summary
-from src.reproduce.nova_claims import COMPATIBLE, HOLDS, NOT, OPEN, Claim
 from src.reproduce.nugraph_arms import NEWLY_DRAWN, REPEATED, TAU
 from src.reproduce.nugraph_findings import Findings, confusion, differences, tests
 from src.reproduce.nugraph_tables import interval
 from src.reproduce.tables import Row
+from src.reproduce.verdicts import COMPATIBLE, HOLDS, NOT, OPEN, Claim
 
 PRECISION, GAIN = 0.35, 0.10
 """Of the original for tau at the end of training; what the modified network has more after 25 of 80 epochs."""
