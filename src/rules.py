@@ -255,6 +255,11 @@ RULES: tuple[Rule, ...] = (
         "{imbalance_strategy} takes the mix of the observed classes out of the scores, and those of {strategy} are of "
         "something else; use an imbalance_strategy that acts in training, or strategy=erm",
     ),
+    (
+        lambda c: c.imbalance_strategy.adjusts_scores and c.strategy.chooses and not c.strategy.ignores_balance,
+        "{imbalance_strategy} takes the mix of the observed classes out of the scores, and {strategy} chooses itself what "
+        "counts, so that its scores are of another mix; use an imbalance_strategy that acts in training, or strategy=erm",
+    ),
     # new examples
     (
         lambda c: c.imbalance_strategy.synthesises and not c.imbalance_strategy.embeds and c.holds_out,

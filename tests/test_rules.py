@@ -108,3 +108,16 @@ def test_a_bound_on_gradients_is_not_for_a_search_along_lines(parts):
     assert parts(*linear)[1] == []
     (sentence,) = parts(*linear, "trainer.clip_norm=1.0")[1]
     assert sentence.startswith("optimizer=lbfgs searches along its own directions, for which trainer.clip_norm has no")
+
+
+@pytest.mark.parametrize("strategy", ["reweight", "meta_weight_net", "hard_mining", "self_paced", "coteaching"])
+def test_a_mix_that_nobody_knows_is_not_taken_out_of_the_scores(parts, strategy):
+    chosen = (f"strategy={strategy}", "dataset.clean.per_class=2")
+    post_hoc = ("imbalance_strategy=logit_adjustment", "imbalance_strategy.mode=post_hoc")
+    combined = ("imbalance_strategy=combined", "imbalance_strategy.double_correction=true",
+                "imbalance_strategy.loss=logit_adjustment", "imbalance_strategy.loss_options={mode: post_hoc}")  # fmt: skip
+    for overrides in (post_hoc, combined):
+        (sentence,) = parts(*chosen, *overrides)[1]
+        assert f"and strategy={strategy} chooses itself what counts, so that its scores are of another mix" in sentence
+    assert parts(*chosen, "imbalance_strategy=logit_adjustment")[1] == []
+    assert parts("strategy=erm", *post_hoc)[1] == []

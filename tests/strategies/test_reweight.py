@@ -9,9 +9,13 @@ from torch.func import functional_call
 
 from src.imbalance_strategies.class_weights import ClassWeights
 from src.models.base import Model
+from src.models.cnn import CNN
+from src.models.cnn6 import CNN6
 from src.models.lenet import LeNet
 from src.models.mlr import MLR
+from src.models.mobilenet import MobileNet
 from src.models.resnet32 import ResNet32
+from src.models.wrn import WRN
 from src.seeding import seed_torch
 from src.strategies.base import negative_log_likelihood
 from src.strategies.meta_gradient import MetaGradient, trainable
@@ -20,10 +24,11 @@ from src.strategies.weighting import proportional
 from src.task import Batch, Task
 
 SIDE = 12
+LARGE = {"cnn": 16, "cnn6": 64, "mobilenet": 32}
 
 
-def task(kind="image", counts=(40, 40, 40)):
-    shape = (1, SIDE, SIDE) if kind == "image" else (4,)
+def task(kind="image", counts=(40, 40, 40), side=SIDE):
+    shape = (1, side, side) if kind == "image" else (4,)
     return Task(("a", "b", "c"), ("all",), kind, shape, class_counts=counts)
 
 
@@ -69,6 +74,10 @@ MODELS = {
     "lenet": LeNet,
     "batch norm": Normalised,
     "resnet32": ResNet32,
+    "wrn": lambda: WRN(depth=10, width=1, dropout=0.3),
+    "cnn": CNN,
+    "cnn6": lambda: CNN6(width=0.25, hidden=8),
+    "mobilenet": lambda: MobileNet(width=0.25, hidden=8),
     "no forward mode": WithoutForwardMode,
 }
 
@@ -76,13 +85,13 @@ MODELS = {
 def made(name, dtype=torch.float64):
     seed_torch(0, "model")
     model = MODELS[name]()
-    model.setup(task())
+    model.setup(task(side=LARGE.get(name, SIDE)))
     return model.to(dtype).train()
 
 
-def batch(n, seed, dtype=torch.float64):
+def batch(n, seed, dtype=torch.float64, side=SIDE):
     generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(n, 1, SIDE, SIDE, generator=generator, dtype=dtype)
+    x = torch.randn(n, 1, side, side, generator=generator, dtype=dtype)
     y = torch.randint(3, (n,), generator=generator)
     return Batch(x, y, torch.zeros_like(y), torch.ones(n), torch.arange(n))
 
@@ -115,7 +124,8 @@ def by_double_backward(model, source, clean, step=0.1):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_weights_are_those_of_the_papers_double_backward_pass(name):
-    model, source, clean = made(name), batch(16, 1), batch(6, 2)
+    side = LARGE.get(name, SIDE)
+    model, source, clean = made(name), batch(16, 1, side=side), batch(6, 2, side=side)
     strategy = ready(model)
     strategy.losses_and_alignment(model, source, clean)  # so that forward mode has been tried
     torch.manual_seed(0)
