@@ -245,6 +245,9 @@ def open_run(
             if status(folder) == "finished":
                 return Run(folder, None)
             lease = _take(folder, now)
+            if status(folder) == "finished":  # its process said so and let go just now
+                lease.release()
+                return Run(folder, None)
             if resume:
                 return _continue(folder, lease, record)
             if not (folder / "DONE").exists():

@@ -166,7 +166,7 @@ def _train(study: Study, question: Question, composer: Any, mirror: tracking.Tra
     fruitless = 0
     while not study.complete() and not (deadline and time.time() > deadline):
         before = len(Overview(study.folder).results)
-        _launch(composer, assignment, question, min(workers, study.total))
+        _launch(composer, assignment, question, min(workers, study.total * len(question.seeds)))
         while study.busy() and not study.free():
             time.sleep(LOOK)
         fruitless = fruitless + 1 if len(Overview(study.folder).results) == before else 0

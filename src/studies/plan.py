@@ -250,7 +250,7 @@ class Plan:
                 *found,
                 "expected time: unknown, since no run with this data set and model has finished; try one run first",
             ]
-        together = self.seconds / max(1, min(workers, self.configurations))
+        together = self.seconds / max(1, min(workers, self.configurations * self.seeds))
         return [
             *found,
             f"expected time: {duration(self.seconds)} of training, {duration(together)} with {workers} workers",

@@ -137,6 +137,11 @@ class Study:
         """Unfinished trials that a living worker holds."""
         return [number for number in self.unfinished() if alive(self.trial_folder(number))]
 
+    def held_by_others(self) -> list[Claim]:
+        """The busy trials that this process does not hold; it may add runs to them, and write nothing else."""
+        others = (number for number in self.busy() if number not in self._leases)
+        return [self._described(number, fresh=False) for number in others]
+
     @property
     def begun(self) -> bool:
         """Whether any trial has."""
@@ -194,8 +199,11 @@ class Study:
         folder = self.trial_folder(number)
         (folder / "LEASE").unlink(missing_ok=True)
         self._leases[number] = Lease(folder)
-        overrides = tuple(read_json(folder / "trial.json")["overrides"])
-        return Claim(number, overrides, folder, fresh)
+        return self._described(number, fresh)
+
+    def _described(self, number: int, fresh: bool) -> Claim:
+        folder = self.trial_folder(number)
+        return Claim(number, tuple(read_json(folder / "trial.json")["overrides"]), folder, fresh)
 
     def _begin(self, number: int) -> None:
         """Choose the configuration of a new trial: in Optuna first, then as a folder."""

@@ -1,7 +1,8 @@
 """One long-lived worker: pulls trials from the study until none is left, and trains each with every seed.
 
 A trial is a configuration; its seeds are replicates, run one after the other, each in a process of its own. The worker
-holds the trial, tells Optuna of the epochs, mirrors the runs in MLflow and writes the result.
+holds the trial, tells Optuna of the epochs, mirrors the runs in MLflow and writes the result. One that finds no trial any
+more trains seeds of those that others hold, from the last on: their worker finds these runs finished.
 """
 
 from __future__ import annotations
@@ -89,12 +90,15 @@ class Worker:
         self.assignment, self.study, self.compose, self.run = assignment, assignment.study, compose, run
         self.objectives = list(self.study.manifest["objectives"])
         self._pruner: optuna.pruners.BasePruner | None = None
+        self._lent: set[tuple[int, int]] = set()
 
     def work(self) -> None:
-        """Until every trial has begun or the time is up."""
+        """Until every run has begun or the time is up."""
         while not self._late():
             claim = self.study.claim()
             if claim is None:
+                if self._lend_a_hand():
+                    continue
                 return
             try:
                 self._trial(claim)
@@ -146,6 +150,34 @@ class Worker:
                 return
         self._record(claim, (mirror, root), found, "finished", "")
 
+    def _lend_a_hand(self) -> bool:
+        """Train one seed that nobody has begun of a trial that another worker holds and no pruner may end; False: there is none.
+
+        What comes of it is in the run folder alone, and the other worker's to judge, to repeat or to report.
+        """
+        for claim in self.study.held_by_others():
+            if self.assignment.pruner.name != "none" and not self._is_baseline(claim):
+                continue
+            for seed in reversed(self.study.manifest["seeds"]):
+                if (claim.number, seed) not in self._lent and not (claim.folder / f"seed-{seed}").is_symlink():
+                    self._lent.add((claim.number, seed))
+                    self._lend(claim, seed)
+                    return True
+        return False
+
+    def _lend(self, claim: Claim, seed: int) -> None:
+        try:
+            config, _ = self.compose([*self.assignment.fixed, *claim.overrides])
+        except ValueError:
+            return
+
+        def told(folder: Path | None, ended: bool) -> None:
+            if folder is not None:
+                self.study.link(claim, seed, folder)
+
+        config.seed = seed
+        self.run(_settled(config), lambda *_: "stop" if self._late() else "go", told)
+
     def _record(
         self, claim: Claim, mirror: tuple[tracking.Tracking, Path] | None, found: Mapping[int, SeedRun], status: str,
         reason: str,
@@ -176,10 +208,7 @@ class Worker:
     def _seed(
         self, claim: Claim, config: DictConfig, mirror: tracking.Tracking, parent: str | None, watch: bool
     ) -> SeedRun:
-        from omegaconf import OmegaConf
-
-        resolved: Any = OmegaConf.to_container(config, resolve=True)
-        resolved["trainer"]["resume"], resolved["figures"] = True, False
+        resolved = _settled(config)
         started = time.time()
         tries = _attempts(claim.folder, config.seed)
         last = 0.0
@@ -279,6 +308,15 @@ class Worker:
             if step not in frozen.intermediate_values:
                 trial.report(value, step)
             return trial.should_prune()
+
+
+def _settled(config: DictConfig) -> dict[str, Any]:
+    """The configuration of a run in a study: it goes on where it was, and draws no figures."""
+    from omegaconf import OmegaConf
+
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    resolved["trainer"]["resume"], resolved["figures"] = True, False
+    return dict(resolved)
 
 
 def _missing(name: str, folder: Path, metrics: Mapping[str, float]) -> str:

@@ -84,6 +84,7 @@ class Fake:
     score: Callable[[dict[str, Any], int], float]
     epochs: int = 3
     calls: list[tuple[float, int]] | None = None
+    """(learning rate, seed) of every training, which a finished run that is found is not."""
 
     def __call__(self, config: dict[str, Any], on_epoch: Any, told: Any) -> Any:
         import json
@@ -95,11 +96,14 @@ class Fake:
         key = provenance.run_key(config, "data", "")
         record = {**provenance.describe(key, "fake", config["seed"], "data", ""),
                   "config_key": provenance.config_key(config), "figures": False}  # fmt: skip
-        run = runs.open_run(root, "fake", key, config, record, resume=True, force=False)
-        if self.calls is not None:
-            self.calls.append((config["optimizer"]["lr"], config["seed"]))
+        try:
+            run = runs.open_run(root, "fake", key, config, record, resume=True, force=False)
+        except runs.Busy as error:
+            return Ending("busy", str(error))
         if run.finished:
             return Ending("finished", folder=run.folder)
+        if self.calls is not None:
+            self.calls.append((config["optimizer"]["lr"], config["seed"]))
         with contextlib.suppress(runs.Pruned, runs.Stopped), run:
             for epoch in range(1, self.epochs + 1):
                 metrics = {"val/balanced_accuracy": self.score(config, epoch)}

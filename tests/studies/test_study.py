@@ -1,9 +1,11 @@
 """The study folder: claims, damage, growth, refusals; with runs that only pretend to train."""
 
+import copy
 import json
 import pickle
 import shutil
 import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from src.errors import UserError
 from src.runs import run_folders
 from src.studies import driver, overview, worker
+from src.studies.isolation import Ending
 from src.studies.question import understand
 from src.studies.study import open_study
 from tests.studies.conftest import Fake, HydraHere
@@ -33,6 +36,29 @@ class Here(HydraHere):
 
     def launch(self, payload, overrides, workers):
         worker.Worker(payload, self.compose, self.run).work()
+
+
+class Together(Here):
+    """So many workers at once, threads of this process."""
+
+    def __init__(self, workers, run):
+        super().__init__(run)
+        self.workers = workers
+
+    def launch(self, payload, overrides, workers):
+        lock, composer, composed = threading.Lock(), HydraHere(), {}
+
+        def compose(overrides):
+            with lock:
+                config, choices = composed.setdefault(tuple(overrides), composer.compose(overrides))
+                return copy.deepcopy(config), choices
+
+        def one(_):
+            study = pickle.loads(pickle.dumps(payload.study))
+            worker.Worker(worker.Assignment(**{**vars(payload), "study": study}), compose, self.run).work()
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            list(pool.map(one, range(self.workers)))
 
 
 @pytest.fixture
@@ -202,30 +228,72 @@ def test_a_baseline_outside_the_space_is_one_more(sweep, folder):
 def test_eight_workers_at_once_run_everything_once(sweep, folder, tmp_path, options, arguments):
     calls = []
 
-    class Many(Here):
-        def launch(self, payload, overrides, workers):
-            def one(_):
-                study = type(payload.study)(
-                    payload.study.folder, payload.study.manifest, payload.study.space, payload.study.storage
-                )
-                mine = worker.Assignment(**{**vars(payload), "study": study})
-                composer = HydraHere()
-                composed = {}
-
-                def compose(overrides):
-                    with LOCK:
-                        return composed.setdefault(tuple(overrides), composer.compose(overrides))
-
-                worker.Worker(mine, compose, Fake(score, calls=calls)).work()
-
-            import threading
-
-            LOCK = threading.Lock()
-            with ThreadPoolExecutor(8) as pool:
-                list(pool.map(one, range(8)))
-
-    assert sweep(Many()) == 0
+    assert sweep(Together(8, Fake(score, calls=calls))) == 0
     assert len(calls) == len(set(calls)) * 2 == 18  # each lr with two weight decays
+
+
+class Meeting(Fake):
+    """The first two trainings wait for each other."""
+
+    def __call__(self, config, on_epoch, told):
+        def met(folder, epoch, metrics):
+            if epoch == 1 and config["seed"] in self.seeds:
+                self.barrier.wait(timeout=60)
+            return on_epoch(folder, epoch, metrics)
+
+        return super().__call__(config, met, told)
+
+
+def test_a_worker_without_a_trial_trains_the_last_seeds_of_anothers(sweep, folder, monkeypatch):
+    monkeypatch.setattr(worker, "BUSY", 0.01)
+    run = Meeting(score, calls=[])
+    run.barrier, run.seeds = threading.Barrier(2), (0, 3)  # the first of one worker, the last of the other
+    assert sweep(Together(2, run), space={"optimizer.lr": "0.1"}, seeds=[0, 1, 2, 3]) == 0
+    assert sorted(run.calls) == [(0.1, seed) for seed in range(4)]
+    (result,) = results(folder).values()
+    assert {seed: one["status"] for seed, one in result["seeds"].items()} == dict.fromkeys("0123", "finished")
+    assert sorted(path.name for path in (folder / "trials/00000").glob("seed-*")) == [f"seed-{s}" for s in range(4)]
+
+
+def test_no_hand_is_lent_where_a_pruner_may_end_the_trial(sweep, folder, monkeypatch):
+    monkeypatch.setattr(worker, "BUSY", 0.01)
+    lent = []
+    monkeypatch.setattr(worker.Worker, "_lend", lambda self, claim, seed: lent.append((claim.number, seed)))
+    asha = {"pruner": {"name": "asha"}, "space": {"optimizer.lr": "0.1,0.2"}}
+
+    class Looks(Here):
+        def launch(self, payload, overrides, workers):
+            idle = pickle.loads(pickle.dumps(payload.study))
+            first, second = payload.study.claim(), payload.study.claim()
+            other = worker.Worker(worker.Assignment(**{**vars(payload), "study": idle}), self.compose, self.run)
+            while other._lend_a_hand():
+                pass
+            for claim in (first, second):
+                payload.study.release(claim)
+            super().launch(payload, overrides, workers)
+
+    assert sweep(Looks(), baseline={"optimizer.lr": 0.1}, **asha) == 0
+    assert lent == [(0, 2), (0, 1), (0, 0)]  # the baseline is never given up
+
+
+def test_a_lent_run_that_fails_is_the_holders_to_repeat(sweep, folder, monkeypatch):
+    monkeypatch.setattr(worker, "BUSY", 0.01)
+    failed = []
+
+    class Failing(Meeting):
+        def __call__(self, config, on_epoch, told):
+            if config["seed"] == 3 and not failed:
+                failed.append(threading.get_ident())
+                self.barrier.wait(timeout=60)
+                return Ending("died", "SIGKILL")
+            return super().__call__(config, on_epoch, told)
+
+    run = Failing(score, calls=[])
+    run.barrier, run.seeds = threading.Barrier(2), (0,)
+    assert sweep(Together(2, run), space={"optimizer.lr": "0.1"}, seeds=[0, 1, 2, 3]) == 0
+    assert sorted(run.calls) == [(0.1, seed) for seed in range(4)]
+    assert len(failed) == 1
+    assert not (folder / "trials/00000/attempts.jsonl").exists()  # nobody's attempt but the helper's
 
 
 def test_pruning_stops_the_hopeless_and_keeps_the_best(sweep, folder):
