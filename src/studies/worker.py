@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from src import runs, tracking
 from src.errors import UserError, did_you_mean
 from src.evaluation.statistics import aggregate, summary
+from src.lease import alive
 from src.provenance import mask
 from src.studies.isolation import Answer, Ending, OnEpoch, Told, run_isolated, start_server
 from src.studies.options import Constraint, Pruner, epochwise
@@ -228,12 +229,11 @@ class Worker:
                 last = time.monotonic()
 
         while True:
+            while alive(claim.folder / f"seed-{config.seed}"):
+                self._pause()
             ending = self.run(resolved, on_epoch, told)
             if ending.kind == "busy":
-                time.sleep(BUSY)
-                self.study.beat()
-                if self._late():
-                    raise Interrupted
+                self._pause()
                 continue
             if ending.kind == "stopped":
                 raise Interrupted
@@ -253,6 +253,13 @@ class Worker:
                 return SeedRun("failed", run, {}, epochs, seconds, mask(f"{ending.kind}: {ending.reason}"))
             else:
                 log.warning("trial %d, seed %d: %s; trying again", claim.number, config.seed, ending.reason)
+
+    def _pause(self) -> None:
+        """While another process trains what is wanted. Raises Interrupted once the time is up."""
+        time.sleep(BUSY)
+        self.study.beat()
+        if self._late():
+            raise Interrupted
 
     def _values(self, folder: Path) -> dict[str, float]:
         """Objectives and constraints of a finished run. Raises UserError for one that it does not report."""
