@@ -52,8 +52,8 @@ LEVELS = {
         steps=25000, extra_tau=2400,
     ),
     "quick": Level(
-        all=("dataset.events=3000", "dataset.hits=100", "hydra.sweeper.seeds=[0,1,2]"), steps=150, extra_tau=360,
-        note="Reduced: 3,000 events of some 100 hits, 150 steps, three seeds.",
+        all=("dataset.events=3000", "dataset.hits=100", "hydra.sweeper.seeds=[0,1,2]"), steps=120, extra_tau=360,
+        note="Reduced: 3,000 events of some 100 hits, 120 steps, three seeds.",
     ),
     "smoke": Level(
         all=("dataset.events=200", "dataset.hits=60", "model.planar=4", "model.nexus=2", "model.iterations=1",
