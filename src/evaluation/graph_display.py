@@ -14,6 +14,7 @@ from src.evaluation.style import COLOURS, display, grid, styled
 from src.task import IntArray
 
 NOISE_COLOUR = "0.75"
+INK = 900  # square points that the hits of a panel share
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,11 @@ def events(shown: Sequence[DisplayedEvent], class_names: Sequence[str]) -> Figur
             for column, plane in enumerate(planes):
                 axes = panels[(2 * number + row) * len(planes) + column]
                 (wire, time), real = event.places[plane].T, event.true[plane] >= 0
-                axes.scatter(wire[~real], time[~real], s=3, color=NOISE_COLOUR, linewidths=0)
+                size = min(max(INK / max(len(wire), 1), 3), 14)
+                axes.scatter(wire[~real], time[~real], s=size, color=NOISE_COLOUR, linewidths=0)
                 for c in range(len(class_names)):
                     these = real & (classes[plane] == c)
-                    axes.scatter(wire[these], time[these], s=3, color=COLOURS[c], linewidths=0)
+                    axes.scatter(wire[these], time[these], s=size, color=COLOURS[c], linewidths=0)
                 axes.set_title(f"{display(event.title, 60)}: {what}, {plane}" if not column else plane, fontsize=9)
                 axes.set_ylabel("Time" if not column else "")
                 axes.set_xlabel("Wire" if row else "")
