@@ -65,10 +65,14 @@ class Findings:
         longest = max(steps for _, steps in self.lengths)
         return f"{version}, {steps / longest * 80:.0f} of 80 epochs"
 
+    @property
+    def crossed(self) -> list[Arm]:
+        """The arms of the 2×2×2."""
+        return [arm for arm in self.arms if arm.loss in (ORIGINAL.loss, WEIGHTED.loss)]
+
     def effect(self, factor: str, metric: str) -> list[float]:
         """What a modification adds to a metric, one number a seed: the mean over all settings of the other two."""
-        without = [arm for arm in self.arms if arm.loss in (ORIGINAL.loss, WEIGHTED.loss)]
-        pairs = [(arm, FACTORS[factor](arm)) for arm in without]
+        pairs = [(arm, FACTORS[factor](arm)) for arm in self.crossed]
         pairs = [(arm, other) for arm, other in pairs if other != arm and other in self.arms]
         each = [differences(self.arms[other], self.arms[arm], metric) for arm, other in pairs]
         seeds = [seed for seed in each[0] if all(seed in one for one in each)] if each else []
@@ -128,6 +132,11 @@ def confusion(said: Iterable[Predictions]) -> FloatArray:
 def tests(one: Configuration) -> list[Predictions]:
     """What each seed's model says of its test events."""
     return [predictions.load(run / "predictions.npz")["test"] for run in one.runs.values()]
+
+
+def silent(one: Configuration, label: int) -> int:
+    """How many seeds' models call no test event so: their precision is of nothing, and counts as 0."""
+    return sum(not confusion([said])[:, label].any() for said in tests(one))
 
 
 def average(one: Configuration, classes: Sequence[str]) -> dict[str, float]:

@@ -209,6 +209,24 @@ def test_a_number_of_the_study_is_judged_by_our_interval(values, verdict):
     assert nugraph_claims.number("35 %", values, 0.35).verdict == verdict
 
 
+def test_no_claim_rests_on_the_precision_of_models_that_call_nothing_tau(tmp_path):
+    truth = np.array([0, 1, 2, 3])
+    for name, called in (("says", [0, 2, 2, 3]), ("silent", [0, 1, 3, 3])):
+        (tmp_path / name).mkdir()
+        predictions.save(tmp_path / name / "predictions.npz", test=said(np.eye(4)[called], truth))
+    found = Findings({}, {}, {})
+    found.__dict__["original"] = SimpleNamespace(prepared=SimpleNamespace(splits=SimpleNamespace(class_names=CLASSES)))
+    says, both = (
+        Configuration({}, {name: tmp_path / name for name in names}, 0.0, Path("trial"))
+        for names in (["says"], ["says", "silent"])
+    )
+    claim = nugraph_claims.positive("a > b", [0.1, 0.12, 0.11], "a - b")
+    assert nugraph_claims.spoken(claim, [says], found) == nugraph_claims.spoken(claim, [], found) == claim
+    judged = nugraph_claims.spoken(claim, [says, both], found)
+    assert judged.verdict == "not decided"
+    assert judged.here == f"{claim.here}; 1 of 3 models call nothing tau, which counts as 0"
+
+
 def test_shorter_trainings_have_25_80ths_of_the_steps():
     for level in ("quick", "study"):
         one = study.LEVELS[level]
