@@ -279,6 +279,18 @@ def test_a_living_process_is_named_and_left_alone(tmp_path):
     assert runs.reap(tmp_path) == []
 
 
+def test_a_run_that_ends_while_it_is_looked_at_is_found_finished(tmp_path, monkeypatch):
+    folder = finished(tmp_path).folder
+    status, first = runs.status, iter(["running"])
+    monkeypatch.setattr(runs, "status", lambda path: next(first, None) or status(path))
+    again = opened(tmp_path, resume=True)
+    assert again.finished
+    assert again.folder == folder
+    assert not (folder / "LEASE").exists()
+    assert status(folder) == "finished"
+    assert "resumed" not in json.loads((folder / "record.json").read_text())
+
+
 CONTENDER = """
 import sys, time
 from pathlib import Path

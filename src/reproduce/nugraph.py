@@ -49,10 +49,10 @@ LEVELS = {
     "study": Level(
         all=("dataset.events=20000", "dataset.hits=1000", "model.planar=128", "model.nexus=32", "model.iterations=5",
              "optimizer.lr=0.001", "trainer.epochs=1000"),
-        steps=25000, extra_tau=2400,
+        steps=25000, extra_tau=2208,
     ),
     "quick": Level(
-        all=("dataset.events=3000", "dataset.hits=100", "hydra.sweeper.seeds=[0,1,2]"), steps=120, extra_tau=360,
+        all=("dataset.events=3000", "dataset.hits=100", "hydra.sweeper.seeds=[0,1,2]"), steps=120, extra_tau=324,
         note="Reduced: 3,000 events of some 100 hits, 120 steps, three seeds.",
     ),
     "smoke": Level(

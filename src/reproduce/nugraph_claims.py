@@ -40,7 +40,7 @@ def _claims(found: Findings) -> Iterator[Claim]:
             if values:
                 claim = positive(f"{text} lets the network {kind}", values, f"{metric}, with - without")
                 arms = [found.arms[arm] for arm in found.crossed] if metric == "precision" else []
-                yield spoken(claim, arms, found)
+                yield unless_silent(claim, arms, found)
     if {NEWLY_DRAWN, REPEATED} <= found.tau.keys():
         gain = differences(found.tau[NEWLY_DRAWN], found.tau[REPEATED], f"test/f1.{TAU}")
         yield positive("(outlook) new tau events are better than repeats", [*gain.values()], "tau F1, new - repeats")
@@ -65,7 +65,7 @@ def _precision(found: Findings) -> Iterator[Claim]:
         "that is not much better than to guess (to guess is to be right as often as there are tau events)",
         [share - one for one in original], "share of tau - precision",
     )  # fmt: skip
-    yield from (spoken(claim, [before], found) for claim in (right, guess))
+    yield from (unless_silent(claim, [before], found) for claim in (right, guess))
     called = [normalise(confusion([one]), "predicted")[:, tau] for one in tests(before)]
     nc = [one[found.classes.index("nc")] - one[tau] for one in called if not np.isnan(one).any()]
     if nc:
@@ -75,10 +75,10 @@ def _precision(found: Findings) -> Iterator[Claim]:
         "after 25 of 80 epochs the modified network is more often right where it says tau (figure 5)", gain,
         "precision, modified - original",
     )  # fmt: skip
-    yield from (spoken(claim, [before, after], found) for claim in (more, number("by 10 points", gain, GAIN)))
+    yield from (unless_silent(claim, [before, after], found) for claim in (more, number("by 10 points", gain, GAIN)))
 
 
-def spoken(claim: Claim, precisions: Iterable[Configuration], found: Findings) -> Claim:
+def unless_silent(claim: Claim, precisions: Iterable[Configuration], found: Findings) -> Claim:
     """The claim, not decided where it rests on the precision of models that call nothing tau."""
     each = [(silent(one, found.classes.index(TAU)), len(one.runs)) for one in precisions]
     none, models = (sum(column) for column in zip(*each, strict=True)) if each else (0, 0)
