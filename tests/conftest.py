@@ -25,14 +25,14 @@ def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def compose(tmp_path: Path) -> Callable[..., DictConfig]:
-    """The configuration of a command line; runs and caches go to tmp_path, one thread, no tracking."""
+    """The configuration of a command line; runs and caches go to tmp_path, one thread, no tracking, no figures."""
     import hydra
 
     def composed(*overrides: str) -> DictConfig:
         from src.run import lenient
 
         places = [f"{name}={tmp_path / name}" for name in ("runs_root", "cache_root", "data_root")]
-        quiet = ["trainer.num_threads=1", "tracking.enabled=false", "trainer.progress=none"]
+        quiet = ["trainer.num_threads=1", "tracking.enabled=false", "trainer.progress=none", "figures=false"]
         with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             return hydra.compose("config", [lenient(o) for o in [*places, *quiet, *overrides]])
 

@@ -21,8 +21,8 @@ class CNN(Convolutional):
 
     def layers(self, channels: int) -> nn.Module:
         return nn.Sequential(
-            nn.Conv2d(channels, 32, 5), nn.ReLU(inplace=True), nn.MaxPool2d(2),
-            nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2),
+            nn.Conv2d(channels, 32, 5), nn.MaxPool2d(2), nn.ReLU(inplace=True),
+            nn.Conv2d(32, 64, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(inplace=True),
             nn.Conv2d(64, 128, 3), nn.ReLU(inplace=True),
         )  # fmt: skip
 

@@ -35,7 +35,7 @@ class CNN6(Convolutional):
             weight, bias = convolution.parameters()
             nn.init.kaiming_normal_(weight, nonlinearity="relu")
             nn.init.zeros_(bias)
-            layers += [convolution, nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Dropout(self.dropout)]
+            layers += [convolution, nn.MaxPool2d(2), nn.ReLU(inplace=True), nn.Dropout(self.dropout)]
         return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1))
 
     def hidden(self, feature_dim: int) -> tuple[nn.Module, int]:

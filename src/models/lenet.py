@@ -43,7 +43,7 @@ class LeNet(Convolutional):
         widths = [channels, *self.channels]
         layers: list[nn.Module] = []
         for a, b in itertools.pairwise(widths):
-            layers += [nn.Conv2d(a, b, 5, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+            layers += [nn.Conv2d(a, b, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(inplace=True)]
         return nn.Sequential(*layers)
 
     def hidden(self, feature_dim: int) -> tuple[nn.Module, int]:

@@ -57,6 +57,11 @@ def against(values: Values, heading: Callable[[float], str]) -> list[Row]:
     return rows
 
 
+def beside(rows: Iterable[Row], published: Mapping[str, str]) -> list[Row]:
+    """Rows of methods, each with what was published of it."""
+    return [row | {"published": published.get(row["method"], "")} for row in rows]
+
+
 def less_plain(values: Values, heading: Callable[[float], str]) -> list[Row]:
     """Every method less plain training, paired by seed, with the 95 % t interval of the mean difference."""
     rows = []

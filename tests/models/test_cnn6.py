@@ -21,7 +21,7 @@ def parameters(model):
 def test_six_blocks_of_convolution_pooling_and_dropout():
     model = network()
     kinds = [type(layer) for layer in model.convolutions]
-    assert kinds == 6 * [nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Dropout] + [nn.AdaptiveAvgPool2d]
+    assert kinds == 6 * [nn.Conv2d, nn.MaxPool2d, nn.ReLU, nn.Dropout] + [nn.AdaptiveAvgPool2d]
     convolutions = sum(9 * a * b + b for a, b in zip((2, *CHANNELS), CHANNELS, strict=False))
     assert parameters(model) == convolutions + (128 * 128 + 128) + (128 * 3 + 3)
 

@@ -9,7 +9,7 @@ import pytest
 from src.evaluation.reweight_figures import against
 from src.reproduce import reweight as study
 from src.reproduce import reweight_tables as tables
-from src.reproduce.sweeps import Configuration
+from src.reproduce.sweeps import Configuration, question
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,35 @@ def test_where_the_weight_went_is_shown_of_weighting_strategies_only(tmp_path):
     assert row["method"] == "reweight"
     assert row["minority: weight"] == "0.500"
     assert row["batches without weight"] == "0.250"
+
+
+@pytest.mark.parametrize("name", study.PUBLISHED)
+def test_what_was_published_is_of_methods_that_the_sweep_has(name):
+    space = question(name)["hydra"]["sweeper"]["space"]
+    late = [dict(zip(study.AFTER.split(", "), map(str, row), strict=True)) for row in space[study.AFTER]]
+    methods = {tables.method({"strategy": s, **after}) for s in space["strategy"].split(",") for after in late}
+    assert methods >= study.PUBLISHED[name].keys()
+    rows = tables.beside(
+        [{"method": "plain", "n": "5"}, {"method": "meta weight net", "n": "5"}], study.PUBLISHED[name]
+    )
+    assert [bool(row["published"]) for row in rows] == [True, False]
+
+
+def test_cifar_is_shown_by_noise_model_beside_what_was_published(tmp_path):
+    plain = {"strategy": "erm", "trainer__select": "last", "trainer__finetune_steps": 0}
+    found = {
+        "reweight_cifar_uniform": [
+            configuration(tmp_path, {"0": {"test/accuracy": a}}, noise_model=noise, **plain)
+            for noise, a in (("uniform_published", 0.7), ("uniform", 0.6))
+        ],
+        "reweight_cifar_background": [configuration(tmp_path, {"0": {"test/accuracy": 0.5}}, **plain)],
+    }
+    uniform, theirs, background = study.sections(found)
+    row = {"method": "plain", "40 %": "0.600", "n": "1", "published": "0.6797 (0.0062)"}
+    assert uniform[0] == "reweight_cifar_uniform_uniform"
+    assert uniform[2] == [row]
+    assert theirs[2] == [row | {"40 %": "0.700"}]
+    assert background[2] == [row | {"40 %": "0.500", "published": "0.5954"}]
 
 
 @pytest.mark.parametrize(("best", "first"), [("lowest", "good"), ("highest", "bad")])

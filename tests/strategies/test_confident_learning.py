@@ -24,7 +24,7 @@ def metrics_of(folder):
 
 
 def test_the_table_names_every_suspect_and_the_metrics_judge_it(train, tmp_path):
-    train(*LEARNING)
+    train(*LEARNING, "figures=true")
     folder = only_run(tmp_path / "runs_root")
     table, found = confident_learning.read(folder / "suspects.csv"), metrics_of(folder)
     assert found["suspects/n"] == len(table) > 100
