@@ -48,13 +48,18 @@ def _labelled(n: int, width: float = 8.0) -> tuple[Figure, Any]:
     return figure, axes
 
 
-@styled
 def configurations(rows: Sequence[Row], metric: str, seeds: int) -> Figure:
     """Mean and 95 % interval of each configuration, its seeds as small dots, best first; the baseline as a line."""
     shown = [row for row in rows if metric in row["summary"]][:MOST]
-    figure, axes = _labelled(len(shown))
-    best = next((row for row in shown if row["feasible"]), None)
-    for y, row in enumerate(shown):
+    return ranked(shown, short_labels(shown), metric, seeds)
+
+
+@styled
+def ranked(rows: Sequence[Row], labels: Sequence[str], metric: str, seeds: int) -> Figure:
+    """The same of rows with these labels, from the top in their order."""
+    figure, axes = _labelled(len(rows))
+    best = next((row for row in rows if row["feasible"]), None)
+    for y, row in enumerate(rows):
         found = row["summary"][metric]
         colour = BASELINE if row["baseline"] else BEST if row is best else "0.35"
         seeds_here = [one["values"][metric] for one in row["seeds"].values() if metric in one["values"]]
@@ -62,14 +67,14 @@ def configurations(rows: Sequence[Row], metric: str, seeds: int) -> Figure:
         if found["n"] > 1:
             axes.plot([found["low"], found["high"]], [y, y], color=colour, linewidth=1.6)
         axes.plot(found["mean"], y, "o", color=colour, markersize=6)
-    baseline = next((row for row in shown if row["baseline"]), None)
+    baseline = next((row for row in rows if row["baseline"]), None)
     if baseline is not None:
         x = baseline["summary"][metric]["mean"]
         axes.axvline(x, color=BASELINE, linewidth=1, linestyle="--", zorder=0)
         axes.annotate(
             "baseline", (x, 1), xycoords=axes.get_xaxis_transform(), ha="center", va="bottom", color="0.3", fontsize=9
         )
-    axes.set_yticks(range(len(shown)), short_labels(shown))
+    axes.set_yticks(range(len(rows)), labels)
     axes.set_xlabel(f"{metric}\n(mean and 95 % interval over {seeds} seeds; small dots: seeds)")
     return figure
 

@@ -197,6 +197,7 @@ VARIED = (
 def drawn(found: dict[str, list[Configuration]]) -> Iterator[tuple[str, Figure]]:
     """(file's name, figure) of everything there is to show."""
     from src.evaluation.reweight_figures import against
+    from src.evaluation.study_figures import ranked
 
     def curves(name: str, *how: Any) -> dict[str, dict[float, list[float]]]:
         values = tables.measured(found[name], *how)
@@ -207,6 +208,14 @@ def drawn(found: dict[str, list[Configuration]]) -> Iterator[tuple[str, Figure]]
         yield (
             "mnist",
             against(errors, x="share of 4s in training", y="test error in %", log=True, percent=True, best="lowest"),
+        )
+        values = tables.measured(found[MNIST], tables.minority_share, "test/accuracy", error)
+        rarest = min(x for points in values.values() for x in points)
+        metric = f"test error in %, 4 against 9, {share(rarest)} of the training pictures are 4s"
+        rows = tables.ranking(values, rarest, metric)
+        yield (
+            "mnist_rarest",
+            ranked(rows, [row["label"] for row in rows], metric, min(len(row["seeds"]) for row in rows)),
         )
     for name, x, _, _ in VARIED:
         if name in found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from src.evaluation.statistics import summary
 from src.reproduce.sweeps import Configuration
@@ -76,6 +77,18 @@ def less_plain(values: Values, heading: Callable[[float], str]) -> list[Row]:
             cells = {"method": name, "at": heading(x), "difference": f"{one['mean']:+.4f}"}
             rows.append(cells | {"95 % t interval": interval, "n": str(len(common))})
     return rows
+
+
+def ranking(values: Values, x: float, metric: str) -> list[dict[str, Any]]:
+    """What `ranked` draws of the methods measured at x, from the lowest mean on; plain training is the baseline."""
+    found = {name: points[x] for name, points in values.items() if x in points}
+    return [
+        {
+            "label": name, "feasible": True, "baseline": name == PLAIN, "summary": {metric: summary([*seeds.values()])},
+            "seeds": {seed: {"values": {metric: value}} for seed, value in seeds.items()},
+        }
+        for name, seeds in sorted(found.items(), key=lambda item: sum(item[1].values()) / len(item[1]))
+    ]  # fmt: skip
 
 
 def crossed(found: Iterable[Configuration]) -> list[Row]:

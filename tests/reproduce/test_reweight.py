@@ -70,6 +70,17 @@ def test_errors_stand_by_method_and_share_and_differences_are_paired(found):
     }  # fmt: skip
 
 
+def test_methods_are_ranked_by_their_mean_at_one_share(found):
+    errors = tables.measured(found, tables.minority_share, "test/accuracy", study.error)
+    rows = tables.ranking(errors, 0.005, "error")
+    assert [(row["label"], row["baseline"]) for row in rows] == [("reweight", False), ("plain", True)]
+    assert rows[0]["summary"]["error"]["mean"] == pytest.approx(23 / 3)
+    assert rows[1]["seeds"]["2"]["values"]["error"] == pytest.approx(10)
+    assert [row["label"] for row in tables.ranking(errors, 0.1, "error")] == ["plain"]
+    drawn = dict(study.drawn({study.MNIST: found}))
+    assert [text.get_text() for text in drawn["mnist_rarest"].axes[0].get_yticklabels()] == ["reweight", "plain"]
+
+
 def test_high_and_low_loss_are_crossed_with_imbalance_and_noise(tmp_path):
     def of(strategy, counts, rate, value):
         seeds = {"0": {"test/balanced_accuracy": value}}
