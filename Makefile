@@ -79,7 +79,7 @@ reproduce-label-noise: setup ## Tables 1-3 of the label-noise study (ARGS=data_r
 	$(BIN)/python -m src.reproduce.label_noise level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
 	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
 
-reproduce-reweight: setup ## learning to reweight's tables and figures (ARGS=data_root=...; QUICK=1: reduced, SMOKE=1: on digits)
+reproduce-reweight: setup ## learning to reweight's tables and figures (ARGS=data_root=... or level=study; QUICK=1: reduced, SMOKE=1: on digits)
 	$(BIN)/python -m src.reproduce.reweight level=$(if $(SMOKE),smoke,$(if $(QUICK),quick,full)) \
 	  runs_root=$(RUNS) studies_root=$(STUDIES) $(ARGS)
 

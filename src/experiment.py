@@ -92,7 +92,7 @@ def run(
             return score
         try:
             with run, _log_file(run.folder / "log.txt"):
-                if experiment.trainer.learns_from_clean and not settings.force:
+                if not settings.force:
                     _take_over(experiment, run, fingerprint, code)
                 _tell_again(run.folder, on_epoch)
                 score = _execute(experiment, prepare(experiment, splits), run, on_epoch)
@@ -112,12 +112,17 @@ def _take_over(experiment: Experiment, run: runs.Run, fingerprint: str, code: st
     """
     if type(experiment.strategy).loss is Strategy.loss:
         return
-    config, select = experiment.config, experiment.trainer.select
+    config, options = experiment.config, experiment.trainer
+    after = itertools.product(
+        ("clean", "last") if options.select == "clean" else (options.select,),
+        (0, options.finetune_steps),
+        (None, options.finetune_lr),
+    )
     others = [
-        {**config, "trainer": {**config["trainer"], "select": same, "finetune_steps": 0}}
-        for same in ({"clean": ("clean", "last")}.get(select, (select,)))
+        {**config, "trainer": {**config["trainer"], "select": select, "finetune_steps": steps, "finetune_lr": lr}}
+        for select, steps, lr in after
     ]
-    keys = [provenance.run_key(other, fingerprint, code) for other in others]
+    keys = list(dict.fromkeys(provenance.run_key(other, fingerprint, code) for other in others))
     if source := runs.continue_from(run, experiment.settings.runs_root, keys):
         log.info("the epochs are those of %s", source)
 

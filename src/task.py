@@ -64,6 +64,8 @@ class Split:
     """Columns that name an event outside this project (run, subrun, ...)."""
     official_train: int | None = None
     """How many of the inputs, the first ones, are the data set's official training part; None if it has none."""
+    class_numbers: tuple[int, ...] | None = None
+    """The data set's own number of each class, where some were left out and the rest renumbered; None: they are as they were."""
     weigh_loss: bool = False
     """Whether `weight` counts in the training's loss, too, and not only in the metrics."""
 

@@ -70,6 +70,7 @@ class TrainerOptions(Component):
         select: Literal["best", "last", "clean", "average"],
         average: PositiveInt | None,
         finetune_steps: NonNegativeInt,
+        finetune_lr: PositiveFloat | None,
         watch: list[Literal["test", "val_clean"]],
         device: str,
         precision: Literal["fp32", "bf16"],
@@ -100,7 +101,7 @@ class TrainerOptions(Component):
         self.clip_norm = clip_norm
         self.monitor, self.select = monitor, select
         self.stop, self.patience, self.ewma = stop, patience, ewma
-        self.watch, self.finetune_steps = watch, finetune_steps
+        self.watch, self.finetune_steps, self.finetune_lr = watch, finetune_steps, finetune_lr
         self.device = find_device(device)
         self.precision, self.compile = precision, compile
         self.deterministic, self.tf32, self.num_threads = deterministic, tf32, num_threads
@@ -356,10 +357,12 @@ class Trainer:
         return {"best": now.best_epoch, "clean": now.best_clean_epoch}.get(self.options.select, now.epoch)
 
     def _finetune(self, predictor: Predictor) -> None:
-        """Steps on the clean set's scores at the optimizer's own rate; batch norm and dropout as in use, so few examples do."""
+        """Steps on the clean set's scores at a constant rate; batch norm and dropout as in use, so few examples do."""
         assert self.clean is not None
         loader, steps = Loader(self.clean, self.device), self.options.finetune_steps
         optimizer = self.make_optimizer(predictor.strategy.parameter_groups(predictor.model))
+        for group in optimizer.param_groups:
+            group["lr"] = self.options.finetune_lr or group["lr"]
         obey_factors(optimizer)
         generator = torch_stream(self.seed, "augment finetune", device=self.device)
         sizes = [min(loader.size, self.batch_size)] * steps
@@ -431,7 +434,7 @@ class Trainer:
         seen = 0
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
         with self._bar() as bar:
-            for source, target, clean in self._augmented():
+            for source, target, clean in self._augmented(strategy):
                 optimizer.zero_grad(set_to_none=True)
                 progress = self._told()
                 with autocast:
@@ -440,6 +443,7 @@ class Trainer:
                 if self.options.clip_norm is not None:
                     losses["gradient_norm"] = clip(optimizer, self.options.clip_norm)
                 optimizer.step()
+                strategy.after_step()
                 if schedule is not None:
                     schedule.step()
                 for name, value in losses.items():
@@ -456,7 +460,7 @@ class Trainer:
 
     def _all_at_once(self, model: Model, strategy: Strategy, optimizer: Optimizer) -> tuple[int, dict[str, float]]:
         """One step on all examples, in full precision; returns what `_epoch` does, counting every evaluation's events."""
-        batches = list(self._augmented())
+        batches = list(self._augmented(strategy))
         size = sum(len(source) for source, _, _ in batches)
         weights = [float(source.weight.sum()) for source, _, _ in batches]
         shares = [weight / sum(weights) for weight in weights]
@@ -496,20 +500,21 @@ class Trainer:
         penalties = [network.penalty() for network in self.networks]
         return sum((penalty for penalty in penalties if penalty is not None), start=loss)
 
-    def _augmented(self) -> Iterator[Batches]:
+    def _augmented(self, strategy: Strategy) -> Iterator[Batches]:
         """The batches of the present epoch, varied by the augmentation."""
         epoch = self.progress.epoch
         varied = torch_stream(self.seed, "augment", epoch, device=self.device)
         varied_clean = torch_stream(self.seed, "augment clean", epoch, device=self.device)
-        for source, target, clean in self._batches(epoch):
+        for source, target, clean in self._batches(epoch, strategy):
             for batch, generator in ((source, varied), (target, varied), (clean, varied_clean)):
                 if batch is not None:
                     batch.x = self.augmentation(batch.x, generator, batch.y)
             yield source, target, clean
 
-    def _batches(self, epoch: int) -> Iterator[Batches]:
+    def _batches(self, epoch: int, strategy: Strategy) -> Iterator[Batches]:
         self._told()
         order = self.balance.order(numpy_stream(self.seed, "batches", epoch))
+        strategy.sees(self.balance.drawn_prior(), self.balance.effective_prior())
         left = None if self.steps_per_epoch == 1 else self.total_steps - self.progress.step
         pieces = list(itertools.islice(chunks(order, self.batch_size), left))
         sizes = [len(piece) for piece in pieces]

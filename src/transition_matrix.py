@@ -51,11 +51,32 @@ class TransitionMatrix:
         """Ratio of the largest to the smallest singular value; infinite for a singular matrix."""
         return float(np.linalg.cond(self.columns))
 
+    @property
+    def singular(self) -> bool:
+        return not self.condition_number() < 1 / np.finfo(np.float64).eps
+
     def inverse(self) -> FloatArray:
         """T⁻¹, whose columns also sum to 1 but whose entries may be negative. Raises ValueError if T is singular."""
-        if not self.condition_number() < 1 / np.finfo(np.float64).eps:
+        if self.singular:
             raise ValueError("this transition matrix is singular: two classes cannot be told apart after corruption")
         return np.linalg.inv(self.columns).astype(np.float64)
+
+    def reweighted(self, factor: npt.ArrayLike) -> TransitionMatrix:
+        """T of examples that are drawn, or counted, factor[i] times as often where i is observed: factor_i T[i, j] over its
+        sum of the column. Of the factors, all above 0, only ratios matter; 1 / factor undoes it.
+
+        What it maps to the observed mix of such examples is the true mix, Σ_i factor_i T[i, j] times as much of j as before.
+        """
+        joint = np.asarray(factor, dtype=np.float64)[:, None] * self.columns
+        return TransitionMatrix(joint / joint.sum(axis=0))
+
+    def alike(self) -> tuple[int, int] | None:
+        """The first two classes with equal columns, which no observed label tells apart; None if there are none."""
+        for j in range(len(self)):
+            for k in range(j + 1, len(self)):
+                if np.allclose(self.columns[:, j], self.columns[:, k], rtol=0, atol=TOLERANCE):
+                    return j, k
+        return None
 
     def entries(self, prefix: str) -> dict[str, float]:
         """`prefix`/T.i.j → entry, for metrics; nothing above ten classes, where nobody reads them."""

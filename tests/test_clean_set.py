@@ -64,15 +64,34 @@ def test_a_run_that_differs_after_the_epochs_does_not_repeat_them(run, tmp_path,
     assert f"the epochs are those of {plain}" in log
     assert "epoch 1/3" not in log
     assert [line["metrics"] for line in runs.history(again)] == [line["metrics"] for line in runs.history(plain)]
+    assert json.loads((again / "record.json").read_text())["epochs_of"] == plain.name
+    assert_as_if_anew(run, again, then, tmp_path)
+
+
+def assert_as_if_anew(run, again, then, tmp_path):
     anew = run(*then, runs_root=tmp_path / "elsewhere")
     assert "epoch 1/3" in (anew / "log.txt").read_text()
-    assert json.loads((again / "record.json").read_text())["epochs_of"] == plain.name
     used = "finetuned.pt" if any("finetune" in change for change in then) else "clean.pt"
     assert same(weights(again, used), weights(anew, used))
     found, expected = metrics_of(again), metrics_of(anew)
     assert {name: found[name] for name in found if "per_second" not in name} == {
         name: expected[name] for name in expected if "per_second" not in name
     }
+
+
+def test_the_rate_of_fine_tuning_counts_as_what_is_done_after_the_epochs(run, tmp_path):
+    rate = "trainer.finetune_lr=0.0001"
+    tuned, slower = run("trainer.finetune_steps=5"), run("trainer.finetune_steps=5", rate)
+    plain, alike = run("trainer.select=last"), run("trainer.select=last", rate)
+    assert "epoch 1/3" in (plain / "log.txt").read_text()
+    for again, source in ((slower, tuned), (alike, plain)):
+        assert f"the epochs are those of {source}" in (again / "log.txt").read_text()
+    assert_as_if_anew(run, slower, ["trainer.finetune_steps=5", rate], tmp_path)
+    before = weights(tuned, "best.pt")
+    moved = [
+        max((weights(each, "finetuned.pt")[n] - p).abs().max() for n, p in before.items()) for each in (tuned, slower)
+    ]
+    assert 0 < moved[1] < 0.1 * moved[0], "five steps of Adam at a fiftieth of its rate"
 
 
 def test_other_data_another_seed_or_force_are_other_epochs(run):
@@ -126,6 +145,7 @@ def test_batch_norm_keeps_its_statistics_while_fine_tuning(run, tmp_path):
     (["trainer.finetune_steps=3", "dataset.clean.per_class=null"], "trainer.finetune_steps needs examples with right"),
     (["trainer.finetune_steps=3", "strategy=ensemble"], "strategy=ensemble does not"),
     (["trainer.finetune_steps=3", "optimizer=lbfgs", "schedule=none"], "add optimizer=adam or optimizer=sgd"),
+    (["trainer.finetune_lr=0.0"], r"trainer.finetune_lr=0.0: should be greater than 0"),
     (["dataset.clean.per_class=0"], r"dataset.clean.per_class=0: should be greater than 0"),
     (["dataset.clean.per_clas=3"], r"dataset.clean has no option 'per_clas'; did you mean 'per_class'\?"),
     (["dataset.clean.size=3"], "clean.size and clean.per_class are both set: give one of them"),

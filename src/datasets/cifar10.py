@@ -12,7 +12,7 @@ import numpy as np
 from src.component import OpenFraction, PositiveFloat, PositiveInt
 from src.datasets.base import NO_CLEAN_SET, CleanSet, Dataset, Profile, Thinning, Unlabelled
 from src.datasets.cache import fingerprint
-from src.datasets.inputs import ArrayInputs
+from src.datasets.inputs import ArrayInputs, Scale
 from src.datasets.official import Pictures, official_splits
 from src.datasets.pictures import class_folders, decoded, labelled_files, picture_files
 from src.errors import UserError
@@ -20,7 +20,7 @@ from src.task import IntArray, Splits
 
 
 class CIFAR10(Dataset):
-    """60,000 colour pictures of 32 × 32, scaled to [0, 1]; 50,000 for training.
+    """60,000 colour pictures of 32 × 32, scaled per `scale`; 50,000 for training.
 
     Reads data_root/cifar-10-batches-py/{data_batch_1..5, test_batch}, or data_root/cifar10/{train,test}/<class>/*.png.
     """
@@ -43,9 +43,10 @@ class CIFAR10(Dataset):
         imbalance_profile: Profile = "exponential",
         clean: CleanSet = NO_CLEAN_SET,
         val_fraction: OpenFraction = 0.1,
+        scale: Scale = "unit",
     ) -> None:
         self.thinning = Thinning(train_size, class_counts, imbalance_ratio, imbalance_profile, clean)
-        self.classes, self.val_fraction = classes, val_fraction
+        self.classes, self.val_fraction, self.scale = classes, val_fraction, scale
 
     def splits(self, data_root: Path, cache_root: Path, seed: int) -> Splits:
         batches, folder = data_root / self.batches, data_root / self.folder
@@ -68,7 +69,7 @@ class CIFAR10(Dataset):
             )
         return official_splits(
             train, test, names, classes=self.classes, thinning=self.thinning, val_fraction=self.val_fraction,
-            seed=seed, fingerprint=fingerprint(files, data_root, cache_root),
+            seed=seed, scale=self.scale, fingerprint=fingerprint(files, data_root, cache_root),
         )  # fmt: skip
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:
@@ -77,9 +78,9 @@ class CIFAR10(Dataset):
             files = picture_files(path)
             if not files:
                 raise UserError(f"{path}: no pictures in this folder")
-            inputs = ArrayInputs(np.stack(list(decoded(files, 32, 3))), scale="unit")
+            inputs = ArrayInputs(np.stack(list(decoded(files, 32, 3))), self.scale)
             return Unlabelled(inputs, {"file": np.array([str(file.relative_to(path)) for file in files])})
-        inputs = ArrayInputs(_pictures(path, unpickled(path)), scale="unit")
+        inputs = ArrayInputs(_pictures(path, unpickled(path)), self.scale)
         return Unlabelled(inputs, {"row": np.arange(len(inputs))})
 
     def _batch(self, path: Path) -> tuple[Pictures, IntArray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,8 @@ class Digits(Dataset):
         rows, labels, names = keep_classes(labels.astype(np.int64), [str(d) for d in range(10)], self.classes)
         inputs = ArrayInputs((images[rows].reshape(-1, 1, 8, 8) / 16).astype(np.float32))
         fractions = [1 - self.val_fraction - self.test_fraction, self.val_fraction]
-        everything = whole(inputs, labels)
+        numbers = None if self.classes is None else tuple(self.classes)
+        everything = replace(whole(inputs, labels), class_numbers=numbers)
         parts = random_split(labels, fractions, numpy_stream(seed, "data"))
         train, val, test = (everything.select(part) for part in parts)
         train, clean = self.thinning.apply(train, len(names), seed)

@@ -6,7 +6,7 @@ from src.datasets.mnist import MNIST
 
 
 class FashionMNIST(MNIST):
-    """70,000 grey pictures of 28 × 28 in data_root/FashionMNIST/raw, scaled to [0, 1] (Xiao 2017)."""
+    """70,000 grey pictures of 28 × 28 in data_root/FashionMNIST/raw, scaled per `scale` (Xiao 2017)."""
 
     source = "FashionMNIST"
     names = (

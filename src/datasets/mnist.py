@@ -11,7 +11,7 @@ import numpy.typing as npt
 from src.component import OpenFraction, PositiveFloat, PositiveInt
 from src.datasets.base import NO_CLEAN_SET, CleanSet, Dataset, Profile, Thinning, Unlabelled
 from src.datasets.cache import fingerprint
-from src.datasets.inputs import ArrayInputs
+from src.datasets.inputs import ArrayInputs, Scale
 from src.datasets.official import Pictures, official_splits, reshaped
 from src.errors import UserError
 from src.task import IntArray, Splits
@@ -20,7 +20,7 @@ FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in (
 
 
 class MNIST(Dataset):
-    """70,000 grey pictures of 28 × 28 in data_root/MNIST/raw, scaled to [0, 1]; ten classes, 60,000 for training."""
+    """70,000 grey pictures of 28 × 28 in data_root/MNIST/raw, scaled per `scale`; ten classes, 60,000 for training."""
 
     source: ClassVar[str] = "MNIST"
     """Name of torchvision's class, and of its folder in data_root."""
@@ -38,11 +38,12 @@ class MNIST(Dataset):
         val_fraction: OpenFraction = 0.1,
         image_size: PositiveInt | None = None,
         channels: Literal[1, 3] = 1,
+        scale: Scale = "unit",
         download: bool = False,
     ) -> None:
         self.thinning = Thinning(train_size, class_counts, imbalance_ratio, imbalance_profile, clean)
         self.classes, self.val_fraction, self.download = classes, val_fraction, download
-        self.image_size, self.channels = image_size, channels
+        self.image_size, self.channels, self.scale = image_size, channels, scale
 
     def splits(self, data_root: Path, cache_root: Path, seed: int) -> Splits:
         raw = data_root / self.source / "raw"
@@ -55,12 +56,12 @@ class MNIST(Dataset):
         train, test = self._part(*files[:2]), self._part(*files[2:])
         return official_splits(
             train, test, self.names, classes=self.classes, thinning=self.thinning, val_fraction=self.val_fraction,
-            seed=seed, fingerprint=fingerprint(files, data_root, cache_root),
+            seed=seed, scale=self.scale, fingerprint=fingerprint(files, data_root, cache_root),
         )  # fmt: skip
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:
         """An idx file of pictures."""
-        inputs = ArrayInputs(self._pictures(path), scale="unit")
+        inputs = ArrayInputs(self._pictures(path), self.scale)
         return Unlabelled(inputs, {"row": np.arange(len(inputs))})
 
     def _fetch(self, data_root: Path) -> None:

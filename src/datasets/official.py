@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from src.datasets.base import Thinning, keep_classes, random_split, whole
-from src.datasets.inputs import ArrayInputs
+from src.datasets.inputs import ArrayInputs, Scale
 from src.seeding import numpy_stream
 from src.task import IntArray, Splits
 
@@ -28,16 +28,18 @@ def official_splits(
     thinning: Thinning,
     val_fraction: float,
     seed: int,
+    scale: Scale,
     fingerprint: str,
 ) -> Splits:
     """Validation is taken from the training part, stratified; the test part is only cut to the chosen classes.
 
     Pictures are (n, channels, height, width).
     """
-    inputs = ArrayInputs(np.concatenate([train[0], test[0]]), scale="unit")
+    inputs = ArrayInputs(np.concatenate([train[0], test[0]]), scale)
     rows, labels, kept = keep_classes(train[1], names, classes)
     learn, val = random_split(labels, [1 - val_fraction], numpy_stream(seed, "data"))
-    learned = replace(whole(inputs, labels, rows), official_train=len(train[0]))
+    numbers = None if classes is None else tuple(classes)
+    learned = replace(whole(inputs, labels, rows), official_train=len(train[0]), class_numbers=numbers)
     test_rows, test_labels, _ = keep_classes(test[1], names, classes)
     thinned, clean = thinning.apply(learned.select(learn), len(kept), seed)
     return Splits(

@@ -70,9 +70,13 @@ class ImbalanceStrategy(Component):
         """
         return -log_probs.gather(1, y[:, None]).squeeze(1)
 
-    def effective_prior(self) -> FloatArray:
-        """The class mix that the loss sees, up to a factor, (C,): what scores must be mapped back from."""
+    def drawn_prior(self) -> FloatArray:
+        """The class mix that an epoch draws, up to a factor, (C,)."""
         return class_counts(self.labels, self.num_classes) / len(self.labels)
+
+    def effective_prior(self) -> FloatArray:
+        """The class mix that the loss sees, by draws and weights, up to a factor, (C,): what scores must be mapped back from."""
+        return self.drawn_prior()
 
     def score_offset(self) -> FloatArray | None:
         """What is subtracted from the log-probabilities of new examples, (C,); None: nothing."""

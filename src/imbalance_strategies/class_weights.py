@@ -28,6 +28,7 @@ class ClassWeights(Weighted):
         normalise: Literal["batch_size", "batch_weight_sum"] = "batch_size",
     ) -> None:
         self.given, self.normalise = weights, normalise
+        self.batchwise = normalise == "batch_weight_sum"
 
     def weights_for(self, counts: IntArray) -> FloatArray:
         present = counts > 0

@@ -68,10 +68,13 @@ class Combined(ImbalanceStrategy):
     def criterion(self, log_probs: Tensor, y: Tensor) -> Tensor:
         return self.loss.criterion(log_probs, y)
 
+    def drawn_prior(self) -> FloatArray:
+        return self.sampler.drawn_prior()
+
     def effective_prior(self) -> FloatArray:
-        natural = super().effective_prior()
+        natural = self.loss.drawn_prior()
         factor = self.loss.effective_prior() / np.where(natural > 0, natural, 1)
-        return self.sampler.effective_prior() * factor
+        return self.drawn_prior() * factor
 
     def score_offset(self) -> FloatArray | None:
         return self.loss.score_offset()

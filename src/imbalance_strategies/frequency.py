@@ -51,5 +51,5 @@ class Frequency(ImbalanceStrategy):
     def order(self, rng: np.random.Generator) -> IntArray:
         return self.members.in_sizes(self.sizes, rng)
 
-    def effective_prior(self) -> FloatArray:
+    def drawn_prior(self) -> FloatArray:
         return self.members.mix(self.sizes, self.num_classes)

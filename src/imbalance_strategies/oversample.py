@@ -48,8 +48,8 @@ class Oversample(ImbalanceStrategy):
             return rng.permuted(turns, axis=1).ravel()
         return rng.permutation(duplicated(self.members, rng))
 
-    def effective_prior(self) -> FloatArray:
-        return (super().effective_prior() > 0).astype(np.float64)
+    def drawn_prior(self) -> FloatArray:
+        return (super().drawn_prior() > 0).astype(np.float64)
 
 
 def duplicated(members: Members, rng: np.random.Generator | np.random.RandomState) -> IntArray:

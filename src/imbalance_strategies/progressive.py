@@ -47,5 +47,5 @@ class Progressive(ImbalanceStrategy):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.mix = np.array(state["mix"])
 
-    def effective_prior(self) -> FloatArray:
+    def drawn_prior(self) -> FloatArray:
         return self.members.mix(self.mix, self.num_classes)

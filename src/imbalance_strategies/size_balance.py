@@ -48,8 +48,8 @@ class SizeBalance(ImbalanceStrategy):
         drawn = np.arange(len(self.sizes)) if self.repeats is None else self.repeats.order(rng)
         return drawn[dealt(self.sizes[drawn], self.batch_size, self.fraction, rng)]
 
-    def effective_prior(self) -> FloatArray:
-        return super().effective_prior() if self.repeats is None else self.repeats.effective_prior()
+    def drawn_prior(self) -> FloatArray:
+        return super().drawn_prior() if self.repeats is None else self.repeats.drawn_prior()
 
 
 def dealt(

@@ -78,7 +78,7 @@ class SMOTE(ImbalanceStrategy):
             return super().order(rng)
         return self.members.in_sizes(self.sizes, rng)
 
-    def effective_prior(self) -> FloatArray:
+    def drawn_prior(self) -> FloatArray:
         return self.members.mix(self.sizes, self.num_classes)
 
 

@@ -25,5 +25,5 @@ class SquareRoot(ImbalanceStrategy):
     def order(self, rng: np.random.Generator) -> IntArray:
         return self.members.by_share(np.sqrt(self.members.counts), self.num_samples or len(self.labels), rng)
 
-    def effective_prior(self) -> FloatArray:
-        return np.sqrt(super().effective_prior())
+    def drawn_prior(self) -> FloatArray:
+        return np.sqrt(super().drawn_prior())

@@ -27,8 +27,8 @@ class Undersample(ImbalanceStrategy):
             self.kept = undersampled(self.members, rng)
         return rng.permutation(self.kept)
 
-    def effective_prior(self) -> FloatArray:
-        return (super().effective_prior() > 0).astype(np.float64)
+    def drawn_prior(self) -> FloatArray:
+        return (super().drawn_prior() > 0).astype(np.float64)
 
 
 def undersampled(members: Members, rng: np.random.Generator | np.random.RandomState) -> IntArray:

@@ -15,9 +15,10 @@ from src.task import IntArray, Split
 
 
 class FromFile(NoiseModel):
-    """One label (a class number, 0 to C-1) for each example of the data set or of its official training part, in its order.
+    """One label (a class number) for each example of the data set or of its official training part, in its order.
 
-    `path`: a .npy file (relative to where the command is typed), or text with one label a line. Only labels of training and
+    Classes have the data set's own numbers, from 0, also where dataset.classes keeps and renumbers some of them. `path`: a
+    .npy file (relative to where the command is typed), or text with one label a line. Only labels of training and
     validation examples are read. The right labels stay sealed and measure the realised matrix.
     """
 
@@ -39,13 +40,17 @@ class FromFile(NoiseModel):
                 "in the data set's order"
             )
         observed = labels[split.rows]
-        wrong = np.flatnonzero(~np.isin(observed, np.arange(num_classes)))
+        numbers = np.array(split.class_numbers or range(num_classes))
+        wrong = np.flatnonzero(~np.isin(observed, numbers))
         if len(wrong):
-            raise UserError(
-                f"{self.path}: label {observed[wrong[0]]:.12g} in row {split.rows[wrong[0]]}; whole numbers from 0 to "
-                f"{num_classes - 1} are possible"
-            )
-        return observed.astype(np.int64)
+            possible = f"whole numbers from 0 to {num_classes - 1} are possible"
+            if split.class_numbers:
+                kept = ", ".join(map(str, numbers))
+                possible = (
+                    f"dataset.classes keeps {kept}, by the data set's own numbers, which the file's labels must be of"
+                )
+            raise UserError(f"{self.path}: label {observed[wrong[0]]:.12g} in row {split.rows[wrong[0]]}; {possible}")
+        return (observed[:, None] == numbers).argmax(axis=1)
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest() if self.path.is_file() else ""

@@ -165,19 +165,24 @@ def page(places: Places, level: Level, out: Path) -> Path:
     """Write tables and figures of what was run; returns the page."""
     found = accuracies(places, level)
     shown = sections(places, level, found), drawn(places, level, found)
-    return write_page(out, "label_noise", "The label-noise study", level.note, *shown)
+    note = f"{level.note} {tables.READING}".lstrip()
+    return write_page(out, "label_noise", "The label-noise study", note, *shown)
 
 
 def sections(places: Places, level: Level, found: Accuracies) -> Iterator[Section]:
     """(file's name, title, rows) of every table."""
     yield (
         "table1",
-        "Table 1: class shares without and with wrong labels (study: 0.33 each)",
+        "Table 1: class shares without and with wrong labels",
         tables.shares(_both(places, level, LINEAR)),
     )
     if UPPER in level.sweeps:
         rows = tables.upper_bound(_both(places, level, UPPER))
-        yield "table2", "Table 2: five folds of the clean test set, an upper bound from 2,160 pictures", rows
+        yield (
+            "table2",
+            "Table 2: five folds of the clean test set, an upper bound from 2,160 pictures (and 240 to validate)",
+            rows,
+        )
     yield (
         "table3", "Table 3: accuracy on the clean test set after training on wrong labels, mean (sd) over n repeats",
         tables.table_3(found),

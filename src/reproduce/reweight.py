@@ -1,139 +1,67 @@
 """Learning to reweight's experiments from first file to last figure.
 
-    python -m src.reproduce.reweight [level=full|quick|smoke] [data_root=data] [runs_root=runs] [studies_root=studies]
+    python -m src.reproduce.reweight [level=full|study|quick|smoke] [data_root=data] [runs_root=runs] [studies_root=studies]
 
 Runs its sweeps (one that is done is not repeated, one that was interrupted goes on): MNIST's 4 against 9 at a shrinking
 share of 4s, the size of the clean set, the level of background flips, and high loss against low loss under imbalance,
-wrong labels and both; UniformFlip and BackgroundFlip on CIFAR-10 too, if its files are in data_root, which takes a GPU.
-Writes tables and figures. quick is a reduced version; smoke runs on scikit-learn's digits and shows only that all works.
+wrong labels and both; UniformFlip and BackgroundFlip on CIFAR-10 and CIFAR-100 too, where their files are in data_root
+and there is a GPU. Writes tables and figures. study is the size of the clean set and the level of noise in full, on all
+of Fashion-MNIST and likewise of CIFAR-10, a GPU's work; quick is a reduced version of full; smoke runs on scikit-learn's
+digits and shows only that all works.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.reproduce import reweight_tables as tables
 from src.reproduce.page import Section, main, write_page
-from src.reproduce.sweeps import SWEEPS, Configuration, Places, configurations, question, sweep, write_sweep
+from src.reproduce.reweight_levels import (
+    CROSSED,
+    LEVELS,
+    MNIST,
+    NOISE,
+    NOISE_CIFAR,
+    SIZES,
+    SIZES_CIFAR,
+    Level,
+    Reduced,
+    possible,
+    write_reduced,
+)
+from src.reproduce.reweight_published import PUBLISHED
+from src.reproduce.sweeps import SWEEPS, Configuration, Places, configurations, sweep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MNIST, SIZES, NOISE, CROSSED = "reweight_mnist", "clean_size", "noise_level", "noise_x_imbalance"
-CIFAR = {"reweight_cifar_uniform": "UniformFlip", "reweight_cifar_background": "BackgroundFlip"}
-PUBLISHED = {
-    "reweight_cifar_uniform": {
-        "plain": "0.6797 (0.0062)", "bootstrap": "0.6966", "noise adaptation": "0.7064", "random weights": "0.8606",
-        "plain +FT": "0.7866", "random weights +FT": "0.8655", "reweight": "0.8692 (0.0019)",
-    },
-    "reweight_cifar_background": {
-        "plain": "0.5954", "bootstrap +ES": "0.6522", "noise adaptation +ES": "0.7924", "plain +FT": "0.8282",
-        "plain +ES +FT": "0.8519", "reweight": "0.8673 (0.0048)",
-    },
-}  # fmt: skip
-"""What the paper's tables say (Ren 2018, tables 1 and 2; its bootstrap is the hard one)."""
-CIFAR_FILES = ("cifar-10-batches-py", "cifar10")
 PAGE = "reweight_page"
 
 
-@dataclass(frozen=True)
-class Reduced:
-    """What of a sweep to run: dimensions of its space with other values (None: without it), trainer options, and changes."""
-
-    space: dict[str, Any] = field(default_factory=dict)
-    trainer: dict[str, Any] = field(default_factory=dict)
-    changes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Level:
-    """How much of the experiments to run."""
-
-    sweeps: dict[str, Reduced]
-    note: str = ""
-
-
-METHODS = "strategy, imbalance_strategy"
-TWICE = "strategy=reweight,meta_weight_net"
-"""The condition under which a step passes twice, and half as many are made."""
-AFTER = "trainer.select, trainer.finetune_steps"
-FEW = [["erm", "none"], ["reweight", "none"], ["random_weights", "none"], ["erm", "class_weights"]]
-LEVELS = {
-    "full": Level({MNIST: Reduced(), SIZES: Reduced(), NOISE: Reduced(), CROSSED: Reduced()}),
-    "quick": Level(
-        {
-            MNIST: Reduced(
-                {"dataset.class_counts": [[25, 4975], [250, 4750]], METHODS: FEW, TWICE: None},
-                {"max_steps": 500},
-                ("hydra.sweeper.seeds=[0,1,2]",),
-            ),
-            SIZES: Reduced(
-                {"dataset.clean.per_class": [1, 10], "strategy": ["erm", "reweight"], AFTER: [["last", 0], ["last", 100]]},
-                {"epochs": 4},
-                ("hydra.sweeper.seeds=[0,1]",),
-            ),
-        },
-        note="Reduced: few remedies, 500 steps of 8,000, three and two seeds.",
-    ),
-    "smoke": Level(
-        {
-            MNIST: Reduced(
-                {"dataset.class_counts": [[10, 90], [50, 50]], METHODS: FEW[:3], TWICE: None},
-                {"max_steps": 10},
-                ("dataset=digits", "hydra.sweeper.seeds=[0,1]"),
-            ),
-            NOISE: Reduced(
-                {"noise_model.rate": [0.0, 0.5], "strategy": ["erm", "reweight"]},
-                {"epochs": 2},
-                ("dataset=digits", "dataset.train_size=200", "hydra.sweeper.seeds=[0]"),
-            ),
-        },
-        note="On handwritten digits: this shows that everything works, and nothing else.",
-    ),
-}  # fmt: skip
-
-
 def run(places: Places, level: Level) -> Path:
-    """Everything that the level asks for; returns the page."""
-    if level == LEVELS["full"] and any((Path(places.data_root) / files).exists() for files in CIFAR_FILES):
-        level = replace(level, sweeps=level.sweeps | dict.fromkeys(CIFAR, Reduced()))
-    written = Path(places.studies_root) / PAGE / "sweeps"
-    for name, reduced in level.sweeps.items():
-        folder = SWEEPS
-        if reduced.space:
-            write_reduced(folder := written, name, reduced)
-        sweep(folder, name, *places.overrides(), *reduced.changes)
-    found = {name: configurations(places.study(name)) for name in level.sweeps}
+    """Everything that the level asks for and this machine can do; returns the page."""
+    import torch
+
+    asked, left = possible(level.sweeps, Path(places.data_root), gpu=torch.cuda.is_available())
+    if left:
+        print(f"left out, for want of a GPU: {', '.join(left)}", flush=True)
+    for name, reduced in asked.items():
+        _sweep(places, name, reduced)
+    found = {name: configurations(places.study(name)) for name in asked}
     title = "Learning to reweight examples"
     return write_page(Path(places.studies_root) / PAGE, "reweight", title, level.note, sections(found), drawn(found))
 
 
-def write_reduced(folder: Path, name: str, reduced: Reduced) -> None:
-    """The sweep as folder/name.yaml, with what is changed in its space and in the trainer's options."""
-    space = question(name)["hydra"]["sweeper"]["space"] | reduced.space
-    kept = reachable({key: values for key, values in space.items() if values is not None})
-    write_sweep(folder, name, name, trainer=reduced.trainer, sweeper={"space": kept, "baseline": False, "claims": []})
-
-
-def reachable(space: dict[str, Any]) -> dict[str, Any]:
-    """A space without the conditions under which nothing is left: `strategy=a,b: {...}` where no strategy is a or b."""
-    taken: dict[str, set[str]] = {}
-    for names, values in space.items():
-        keys = [key.strip() for key in names.split(",")]
-        rows = values if isinstance(values, list) else str(values).split(",")
-        for place, key in enumerate(keys if "=" not in names else ()):
-            taken[key] = {str(row[place] if len(keys) > 1 else row) for row in rows}
-    found: dict[str, Any] = {}
-    for names, values in space.items():
-        key, condition, wanted = names.partition("=")
-        left = [value for value in wanted.split(",") if value in taken.get(key, ())]
-        if left or not condition:
-            found[f"{key}={','.join(left)}" if condition else names] = values
-    return found
+def _sweep(places: Places, name: str, reduced: Reduced) -> None:
+    folder, base = SWEEPS, reduced.base or name
+    if reduced.space:
+        folder, base = Path(places.studies_root) / PAGE / "sweeps", name
+        write_reduced(folder, name, reduced)
+    sweep(folder, base, *places.overrides(), f"hydra.sweeper.study={name}", *reduced.changes)
 
 
 # --- the page ---
@@ -152,6 +80,30 @@ def pictures(x: float) -> str:
     return f"{x:g} clean a class"
 
 
+@dataclass(frozen=True)
+class Varied:
+    """A quantity against which methods are shown."""
+
+    what: str
+    x: Callable[[tables.Choices], float]
+    heading: Callable[[float], str]
+    axis: str
+    log: bool
+
+
+def sizes(what: str) -> Varied:
+    x = tables.number("dataset.clean.per_class")
+    return Varied(f"{what}40 % uniform flips", x, pictures, "clean pictures of each class", log=True)
+
+
+def levels(what: str) -> Varied:
+    x = tables.number("noise_model.rate")
+    return Varied(f"{what}background flips", x, share, "labels flipped to the background class", log=False)
+
+
+VARIED = {SIZES: sizes(""), NOISE: levels(""), SIZES_CIFAR: sizes("CIFAR-10, "), NOISE_CIFAR: levels("CIFAR-10, ")}
+
+
 def sections(found: dict[str, list[Configuration]]) -> Iterator[Section]:
     """(file's name, title, rows) of every table."""
     if one := found.get(MNIST):
@@ -166,32 +118,29 @@ def sections(found: dict[str, list[Configuration]]) -> Iterator[Section]:
             tables.less_plain(errors, share),
         )  # fmt: skip
         yield "mnist_weights", "MNIST: where the weight went", tables.weights(one, tables.minority_share, share)
-    for name, x, heading, what in VARIED:
+    for name, varied in VARIED.items():
         if one := found.get(name):
-            values = tables.measured(one, x, "test/accuracy")
+            what, heading = varied.what[0].upper() + varied.what[1:], varied.heading
+            values = tables.measured(one, varied.x, "test/accuracy")
             yield name, f"{what}: test accuracy, mean (sd)", tables.against(values, heading)
             yield (
                 f"{name}_differences",
                 f"{what}: test accuracy less that of plain training, paired by seed",
                 (tables.less_plain(values, heading)),
             )
-            yield f"{name}_weights", f"{what}: where the weight went", tables.weights(one, x, heading)
+            yield f"{name}_weights", f"{what}: where the weight went", tables.weights(one, varied.x, heading)
     if one := found.get(CROSSED):
         title = "High loss or low loss: test balanced accuracy, mean (sd)"
         yield "crossed", title, tables.crossed(one)
-    for name, title in CIFAR.items():
-        if one := found.get(name):
-            for noise in sorted({each.choices.get("noise_model", "background") for each in one}):
-                here = [each for each in one if each.choices.get("noise_model", "background") == noise]
-                values = tables.measured(here, lambda choices: 0.4, "test/accuracy")
-                title_here = f"CIFAR-10, {title} at 40 % (noise_model={noise}): test accuracy, mean (sd)"
-                yield f"{name}_{noise}", title_here, tables.beside(tables.against(values, share), PUBLISHED[name])
-
-
-VARIED = (
-    (SIZES, tables.number("dataset.clean.per_class"), pictures, "40 % uniform flips"),
-    (NOISE, tables.number("noise_model.rate"), share, "Background flips"),
-)
+    for name, published in PUBLISHED.items():
+        by_noise: dict[str, list[Configuration]] = {}
+        for each in found.get(name, ()):
+            by_noise.setdefault(each.choices.get("noise_model", published.noise), []).append(each)
+        for noise, here in sorted(by_noise.items()):
+            title = f"{published.title} at 40 % (noise_model={noise}): test accuracy, mean (sd)"
+            rows = tables.against(tables.measured(here, lambda choices: 0.4, "test/accuracy"), share)
+            printed = published.accuracies if noise == published.noise else {}
+            yield f"{name}_{noise}", title, tables.beside(rows, printed)
 
 
 def drawn(found: dict[str, list[Configuration]]) -> Iterator[tuple[str, Figure]]:
@@ -217,16 +166,15 @@ def drawn(found: dict[str, list[Configuration]]) -> Iterator[tuple[str, Figure]]
             "mnist_rarest",
             ranked(rows, [row["label"] for row in rows], metric, min(len(row["seeds"]) for row in rows)),
         )
-    for name, x, _, _ in VARIED:
+    for name, varied in VARIED.items():
         if name in found:
-            label = "clean pictures of each class" if name == SIZES else "labels flipped to the background class"
-            accuracies = curves(name, x, "test/accuracy")
             yield (
                 name,
                 against(
-                    accuracies, x=label, y="test accuracy", log=name == SIZES, percent=name == NOISE, best="highest"
+                    curves(name, varied.x, "test/accuracy"),
+                    x=varied.axis, y="test accuracy", log=varied.log, percent=not varied.log, best="highest",
                 ),
-            )
+            )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from src.errors import UserError
 from src.evaluation.statistics import summary
 from src.reproduce.sweeps import Configuration
 from src.reproduce.tables import Row, spread
@@ -15,16 +16,30 @@ Values = dict[str, dict[float, dict[str, float]]]
 """Method → x → seed → value."""
 
 PLAIN = "plain"
-FAVOURS = {"hard mining": "high", "focal": "high", "self paced": "low", "coteaching": "low"}
-"""Which losses a remedy lets count more."""
+FAVOURS = {
+    "hard mining": "high losses", "focal": "high losses", "self paced": "low losses", "coteaching": "low losses",
+    "coteaching by class": "low losses of each class",
+}  # fmt: skip
+"""What a remedy lets count more."""
+MARKS = {"mode": "post hoc", "drw_start": "with late weights", "stratify": "by class"}
+"""Options that make a remedy another one, unless they have one of the values UNMARKED."""
+UNMARKED = {"loss", "null", "false"}
 
 
 def method(choices: Choices) -> str:
     """What is done about the bias: strategy, imbalance strategy, early stopping (+ES) and fine-tuning (+FT)."""
-    parts = [choices.get("strategy", "erm"), choices.get("imbalance_strategy", "none")]
-    name = ", ".join(part.replace("_", " ") for part in parts if part not in ("erm", "none")) or PLAIN
+    name = ", ".join(filter(None, (_remedy(choices, group) for group in ("strategy", "imbalance_strategy")))) or PLAIN
     name += " +ES" if choices.get("trainer.select") == "clean" else ""
     return name + (" +FT" if choices.get("trainer.finetune_steps", "0") != "0" else "")
+
+
+def _remedy(choices: Choices, group: str) -> str:
+    """The group's choice with what makes it another one, e.g. `hard bootstrap`, `ldam with late weights`; '' for none."""
+    name = choices.get(group, "none")
+    if name in ("erm", "none"):
+        return ""
+    marks = [mark for option, mark in MARKS.items() if choices.get(f"{group}.{option}", "null") not in UNMARKED]
+    return " ".join([*filter(None, [choices.get(f"{group}.kind")]), name, *marks]).replace("_", " ")
 
 
 def minority_share(choices: Choices) -> float:
@@ -39,11 +54,16 @@ def number(key: str) -> Callable[[Choices], float]:
 def measured(
     found: Iterable[Configuration], x: Callable[[Choices], float], metric: str, scale: Callable[[float], float] = float
 ) -> Values:
-    """A metric of every configuration's runs, in the order of the methods' names, plain ones first."""
+    """A metric of every configuration's runs, in the order of the methods' names, plain ones first.
+
+    Raises UserError if two configurations have one name and one x.
+    """
     values: Values = {}
     for one in found:
-        seeds = {seed: scale(value) for seed, value in one.metric(metric).items()}
-        values.setdefault(method(one.choices), {})[x(one.choices)] = seeds
+        points, at = values.setdefault(method(one.choices), {}), x(one.choices)
+        if at in points:
+            raise UserError(f"{one.folder}: the page would show it as '{method(one.choices)}', as it shows another")
+        points[at] = {seed: scale(value) for seed, value in one.metric(metric).items()}
     return {name: values[name] for name in sorted(values, key=lambda name: (not name.startswith(PLAIN), name))}
 
 
@@ -59,8 +79,9 @@ def against(values: Values, heading: Callable[[float], str]) -> list[Row]:
 
 
 def beside(rows: Iterable[Row], published: Mapping[str, str]) -> list[Row]:
-    """Rows of methods, each with what was published of it."""
-    return [row | {"published": published.get(row["method"], "")} for row in rows]
+    """Rows of methods, each with what was published of it, if anything was."""
+    rows = list(rows)
+    return [row | {"published, approximately": published.get(row["method"], "")} for row in rows] if published else rows
 
 
 def less_plain(values: Values, heading: Callable[[float], str]) -> list[Row]:
@@ -93,19 +114,17 @@ def ranking(values: Values, x: float, metric: str) -> list[dict[str, Any]]:
 
 def crossed(found: Iterable[Configuration]) -> list[Row]:
     """High loss or low loss: balanced accuracy under imbalance, wrong labels, and both."""
-    cells: dict[str, dict[tuple[bool, bool], list[float]]] = {}
-    for one in found:
-        imbalanced = len(set(json.loads(one.choices["dataset.class_counts"]))) > 1
-        noisy = float(one.choices["noise_model.rate"]) > 0
-        values = list(one.metric("test/balanced_accuracy").values())
-        cells.setdefault(method(one.choices), {})[imbalanced, noisy] = values
-    columns = {
-        "neither": (False, False), "imbalance": (True, False), "wrong labels": (False, True), "both": (True, True),
-    }  # fmt: skip
+    columns = ("neither", "imbalance", "wrong labels", "both")
+
+    def column(choices: Choices) -> float:
+        imbalanced = len(set(json.loads(choices["dataset.class_counts"]))) > 1
+        return imbalanced + 2 * (float(choices["noise_model.rate"]) > 0)
+
+    cells = measured(found, column, "test/balanced_accuracy")
     order = sorted(cells, key=lambda name: (name != PLAIN, FAVOURS.get(name, "z"), name))
     return [
-        {"method": name, "lets count more": f"{FAVOURS[name]} losses" if name in FAVOURS else ""}
-        | {title: spread(cells[name].get(key, [])) for title, key in columns.items()}
+        {"method": name, "lets count more": FAVOURS.get(name, "")}
+        | {title: spread(cells[name].get(at, {}).values()) for at, title in enumerate(columns)}
         | {"n": str(min(map(len, cells[name].values())))}
         for name in order
     ]

@@ -17,6 +17,7 @@ from torch import Tensor
 from src.errors import UserError
 from src.models.base import Model
 from src.noise_models import estimators
+from src.noise_models.sampling import realised
 from src.strategies.base import Criterion, Predictor, Strategy
 from src.strategies.out_of_fold import out_of_fold
 from src.task import FloatArray, Split, Task
@@ -46,10 +47,15 @@ RECORD = "transition.json"
 class Corrected(Strategy):
     """Finds T[i, j] = P(observed i | true j) before the training and hands it to `use`; T is part of the weights.
 
-    The run's folder keeps it as transition.json, with its error where the noise model knows the truth.
+    Where observed classes are drawn or weighed otherwise than they occur, T is that of the examples so counted
+    (`TransitionMatrix.reweighted`), and the scores are of the true mix among them.
+    The run's folder keeps that of the examples as they are as transition.json, with its error where the noise model knows
+    the truth.
     """
 
     T: Tensor
+    factor: Tensor
+    """How many times as often as it occurs each observed class counts, (C,), up to a common factor."""
     begins_with: Source | None = None
     """Where T comes from; None where the training makes do without one."""
 
@@ -64,31 +70,66 @@ class Corrected(Strategy):
         if self.given is not None and len(self.given) != task.num_classes:
             n = len(self.given)
             raise UserError(f"strategy.transition is {n}×{n}, but the dataset has {task.num_classes} classes")
+        self.counts = np.array(task.class_counts, dtype=np.float64)
         self.register_buffer("T", torch.eye(task.num_classes))
+        self.register_buffer("factor", torch.ones(task.num_classes))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        state_dict.setdefault(f"{prefix}factor", self.factor)  # older checkpoints have none
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def sees(self, drawn: FloatArray, counted: FloatArray) -> None:
+        seen = drawn if self.asks_every_label else counted
+        factor = torch.from_numpy(share(seen / seen.sum(), of=self.counts / self.counts.sum())).to(self.factor)
+        if not torch.allclose(factor, self.factor):
+            step = (factor / self.factor).double().cpu().numpy()
+            self.factor.copy_(factor)
+            self.reweigh(step)
+
+    def reweigh(self, factor: FloatArray) -> None:
+        """Take T as it is where observed classes count so many times as often as before, (C,)."""
+        self.use(self.now().reweighted(factor))
+
+    def now(self) -> TransitionMatrix:
+        """T of the examples as the loss sees them."""
+        return TransitionMatrix(self.T.double().cpu().numpy())
+
+    def of_all(self, matrix: TransitionMatrix) -> TransitionMatrix:
+        """T of the examples as they are, from that of those that the loss sees."""
+        return matrix.reweighted(1 / self.factor.double().cpu().numpy())
 
     def use(self, matrix: TransitionMatrix) -> None:
         """Take T; a subclass derives from it what it needs. Raises UserError for one it cannot use."""
         self.T.copy_(torch.from_numpy(matrix.columns.copy()))
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
-        self.use(self.find(task, model, trainer))
+        self.begin(task, model, trainer)
         return trainer.minimise(model, self)
+
+    def begin(self, task: Task, model: Model, trainer: Trainer) -> None:
+        """Find T and take it; says so if it is singular."""
+        matrix = self.find(task, model, trainer)
+        self.use(matrix)
+        if matrix.singular:
+            log.warning("%s", hidden(matrix, task.class_names))
 
     def true_mix(self, observed: FloatArray) -> FloatArray | None:
         try:
-            return prior_behind(TransitionMatrix(self.T.double().cpu().numpy()), observed)
-        except ValueError:
+            return prior_behind(self.of_all(self.now()), observed)
+        except ValueError:  # singular
             return None
 
+    def class_mix(self, seen: FloatArray) -> FloatArray | None:
+        true = self.true_mix(self.counts)
+        if true is None:
+            return None
+        factor: FloatArray = self.factor.double().cpu().numpy()
+        counted = self.counts * factor
+        weight = share(seen / seen.sum(), of=counted / counted.sum())  # of true classes
+        return true * (factor @ self.of_all(self.now()).columns) * weight
+
     def facts(self, train: Split, folder: Path) -> dict[str, float]:
-        """The recorded matrix and, where the truth is known, its error."""
-        if not (folder / RECORD).exists():
-            return {}
-        record = json.loads((folder / RECORD).read_text())
-        found = {f"transition/{name}": record[name] for name in ("condition_number", "error") if name in record}
-        if "error" in record.get("began", {}):
-            found["transition/error_at_start"] = record["began"]["error"]
-        return found | read(folder / RECORD).entries("transition")
+        return recorded(train, folder)
 
     def find(self, task: Task, model: Model, trainer: Trainer) -> TransitionMatrix:
         """T from wherever `transition` says; recorded in the run's folder, where a resumed run finds it."""
@@ -170,6 +211,34 @@ def _finished(folder: Path) -> bool:
     return done.exists() and json.loads(done.read_text()).get("status") == "finished"
 
 
+def recorded(train: Split, folder: Path) -> dict[str, float]:
+    """The recorded matrix; its error where the noise model states the truth, and that against what the labels really show."""
+    if not (folder / RECORD).exists():
+        return {}
+    record, matrix = json.loads((folder / RECORD).read_text()), read(folder / RECORD)
+    found = {f"transition/{name}": record[name] for name in ("condition_number", "error") if name in record}
+    if "error" in record.get("began", {}):
+        found["transition/error_at_start"] = record["began"]["error"]
+    shown, wrong = realised(train.clean, train.labels, len(matrix))
+    if wrong:
+        found["transition/error_realised"] = estimators.error(matrix, shown)
+    return found | matrix.entries("transition")
+
+
+def hidden(matrix: TransitionMatrix, class_names: tuple[str, ...]) -> str:
+    """What a singular T means for the classes."""
+    if (pair := matrix.alike()) is None:
+        return (
+            "the transition matrix is singular: observed labels do not tell how probable every true class is, and where they "
+            "do not, the scores are arbitrary"
+        )
+    first, second = (class_names[c] for c in pair)
+    return (
+        f"the transition matrix is singular: its columns of '{first}' and '{second}' are equal, so observed labels do not "
+        "tell these classes apart, and how the scores divide them is arbitrary"
+    )
+
+
 def read(path: Path) -> TransitionMatrix:
     """A recorded matrix. Raises UserError if the file is damaged."""
     try:
@@ -225,6 +294,12 @@ def prior_error(matrix: TransitionMatrix, counts: npt.ArrayLike) -> float:
     inverse = matrix.inverse()
     covariance = inverse @ (np.diag(share) - np.outer(share, share)) @ inverse.T / n.sum()
     return float(np.sqrt(covariance.diagonal().max()))
+
+
+def share(part: FloatArray, of: FloatArray) -> FloatArray:
+    """part / of, 1 where there is none of either."""
+    here = (part > 0) & (of > 0)
+    return np.where(here, part / np.where(here, of, 1), 1.0)
 
 
 def prior_behind(matrix: TransitionMatrix, counts: npt.ArrayLike) -> FloatArray:

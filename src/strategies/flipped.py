@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from src.component import NonNegativeFloat
 from src.errors import UserError
 from src.models.base import Model
+from src.strategies.backward import BAD_CONDITION
 from src.strategies.base import Criterion, Predictor
 from src.strategies.corrected import Corrected, Estimator, Folds, Quantile, Source, prior_behind, prior_error, simplex
 from src.task import Batch, FloatArray, Task
-from src.transition_matrix import TransitionMatrix
+from src.transition_matrix import TOLERANCE, TransitionMatrix
 
 if TYPE_CHECKING:
     from src.training import Trainer
@@ -29,9 +32,10 @@ UNSURE = 0.01
 class Flipped(Corrected):
     """P(true | x) from P(observed | x).
 
-    transpose: T^T p, the study's equation 42. bayes: Q p with Q[y, s] = P(true y | observed s), equation 8, for the class
-    mix that T and the observed counts imply; equal to transpose where both mixes are uniform. Both contradict
-    class-conditional noise, and that mix is known badly where T is nearly singular; inverse (T⁻¹ p, projected on the simplex) is exact under it. none: p itself, and no T is looked for.
+    transpose: T^T p, the study's equation 42. bayes: Q p with Q[y, s] = P(true y | observed s), equation 8, for `prior`, the
+    true classes' shares, or if that is None for those that T and the observed counts imply, which tell them badly where T
+    is nearly singular; equal to transpose where both mixes are uniform. Both contradict class-conditional noise; inverse
+    (T⁻¹ p, projected on the simplex) is exact under it. none: p itself, and no T is looked for.
     """
 
     decoder: Tensor
@@ -40,32 +44,35 @@ class Flipped(Corrected):
         self,
         *,
         decode: Decode = "inverse",
+        prior: list[NonNegativeFloat] | None = None,
         transition: Source = "known",
         estimator: Estimator = "anchor",
         quantile: Quantile = 0.97,
         folds: Folds = 3,
     ) -> None:
         super().__init__(transition, estimator, quantile, folds)
-        self.decode = decode
+        if prior is not None and decode != "bayes":
+            raise ValueError(f"prior is what decode=bayes reads; decode={decode} needs no class mix")
+        if prior is not None and not math.isclose(sum(prior), 1, abs_tol=TOLERANCE):
+            raise ValueError(f"prior: the shares of the true classes sum to 1, not to {sum(prior):.4g}")
+        self.decode, self.prior = decode, prior
         self.begins_with = None if decode == "none" else transition
 
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
-        self.counts = task.class_counts
+        if self.prior is not None and len(self.prior) != task.num_classes:
+            n = len(self.prior)
+            raise UserError(f"strategy.prior has {n} shares, but the dataset has {task.num_classes} classes")
         self.register_buffer("decoder", torch.eye(task.num_classes))
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         if self.decode == "none":
             return trainer.minimise(model, self)
-        seen, natural = trainer.balance.effective_prior(), np.array(task.class_counts)
-        if not np.allclose(seen / seen.sum(), natural / natural.sum(), atol=0.01):
-            log.warning(
-                "strategy=flipped: the imbalance_strategy changes the class mix, so that the model does not predict "
-                "P(observed | x), which decoding starts from; imbalance_strategy=none is exact"
-            )
         return super().fit(task, model, trainer)
 
     def true_mix(self, observed: FloatArray) -> FloatArray | None:
+        if self.prior is not None:
+            return np.array(self.prior)
         return observed if self.decode == "none" else super().true_mix(observed)
 
     def use(self, matrix: TransitionMatrix) -> None:
@@ -74,23 +81,32 @@ class Flipped(Corrected):
             decoder = {
                 "none": lambda: TransitionMatrix.identity(len(matrix)).columns,
                 "transpose": lambda: matrix.rows,
-                "bayes": lambda: matrix.posterior(self.prior(matrix)),
+                "bayes": lambda: self.posterior(matrix),
                 "inverse": matrix.inverse,
             }[self.decode]()
         except ValueError as error:
-            raise UserError(f"strategy.decode={self.decode}: {error}; try decode=transpose") from None
+            remedy = "give strategy.prior" if self.decode == "bayes" else "try decode=transpose"
+            raise UserError(f"strategy.decode={self.decode}: {error}; {remedy}") from None
         self.decoder.copy_(torch.from_numpy(decoder.copy()))
+        if self.decode == "inverse" and (condition := matrix.condition_number()) > BAD_CONDITION:
+            log.warning(
+                "strategy.decode=inverse: the transition matrix has condition number %.0f, so errors of the predicted "
+                "probabilities are amplified as much; strategy=forward is not affected", condition,
+            )  # fmt: skip
 
-    def prior(self, matrix: TransitionMatrix) -> FloatArray:
-        """The class mix behind the observed counts; says how little they tell of it if T nearly hides the classes."""
-        error = prior_error(matrix, self.counts)
+    def posterior(self, matrix: TransitionMatrix) -> FloatArray:
+        """Q; says how little the observed counts tell of the class mix behind them if T nearly hides the classes."""
+        if self.prior is not None:
+            return self.of_all(matrix).posterior(self.prior)  # however often observed classes count
+        counts = self.counts * self.factor.double().cpu().numpy()
+        error = prior_error(matrix, counts)
         if error > UNSURE:
             log.warning(
                 "strategy.decode=bayes: the counts tell the class mix behind the observed labels to ± %.3f only, because T is "
                 "nearly singular, and the scores follow it; decode=inverse needs no class mix",
                 error,
             )
-        return prior_behind(matrix, self.counts)
+        return matrix.posterior(prior_behind(matrix, counts))
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +19,10 @@ class MetaWeightNet(Weighting):
     """Σ_i w_i f_i with w_i from V(f_i), a network 1 → `hidden` → 1 with a sigmoid, trained by the clean loss.
 
     θ̂ = θ - step · ∇_θ Σ w_i f_i is a virtual step (equation 5) and V's gradient is that of the clean loss at θ̂ (equation
-    6): -step · Σ_i ⟨∇f_i(θ), ∇f_clean(θ̂)⟩ ∇w_i, for which no second derivative is needed. V is one more group of the
-    optimizer, and learns in the same step as the model: weights are those before it. normalise: w_i = V_i / B
-    (batch_size), as in the paper's equations, where all weights grow until V is 1, or V_i / ΣV (weight_sum), as in its code.
+    6): -step · Σ_i ⟨∇f_i(θ), ∇f_clean(θ̂)⟩ ∇w_i, for which no second derivative is needed. V learns by an Adam of its own,
+    whose steps do not depend on how small that gradient is, after the model's: weights are those before it. normalise:
+    w_i = V_i / B (batch_size), as in the paper's equations, where all weights grow until V is 1, or V_i / ΣV
+    (weight_sum), as in its code.
     """
 
     uses_clean = chooses = True
@@ -32,21 +33,31 @@ class MetaWeightNet(Weighting):
         hidden: PositiveInt = 100,
         step: PositiveFloat = 0.01,
         normalise: Literal["weight_sum", "batch_size"] = "weight_sum",
-        lr_factor: PositiveFloat = 1.0,
+        lr: PositiveFloat = 0.001,
         weight_decay: NonNegativeFloat = 1e-4,
     ) -> None:
         super().__init__()
         self.hidden, self.step, self.normalise = hidden, step, normalise
-        self.lr_factor, self.weight_decay = lr_factor, weight_decay
+        self.lr, self.weight_decay = lr, weight_decay
         self.meta = MetaGradient()
 
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
         self.net = nn.Sequential(nn.Linear(1, self.hidden), nn.ReLU(), nn.Linear(self.hidden, 1), nn.Sigmoid())
+        self.optimizer = torch.optim.Adam(self.net.parameters(), self.lr, weight_decay=self.weight_decay)
 
     def parameter_groups(self, model: Model) -> ParameterGroups:
-        net = {"params": [*self.net.parameters()], "lr_factor": self.lr_factor, "weight_decay": self.weight_decay}
-        return [{"params": [*model.parameters()]}, net]
+        return [{"params": [*model.parameters()]}]
+
+    def after_step(self) -> None:
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return self.optimizer.state_dict()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state)
 
     def loss(
         self, model: Model, source: Batch, target: Batch | None, clean: Batch | None, progress: float

@@ -61,6 +61,11 @@ class NoiseAdaptation(Corrected):
         """T̂, (C, C), columns sum to 1."""
         return self.noise_layer.softmax(dim=0)
 
+    def reweigh(self, factor: FloatArray) -> None:
+        self.T.copy_(torch.from_numpy(self.now().reweighted(factor).columns.copy()))
+        with torch.no_grad():  # and the layer, whatever it has learned
+            self.noise_layer.add_(torch.from_numpy(np.log(factor)).to(self.noise_layer)[:, None])
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         if f"{prefix}logits" in state_dict:  # its name in older checkpoints
             state_dict[f"{prefix}noise_layer"] = state_dict.pop(f"{prefix}logits")
@@ -84,8 +89,8 @@ class NoiseAdaptation(Corrected):
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         if not self.near_identity:
-            self.use(self.find(task, model, trainer))
+            self.begin(task, model, trainer)
         predictor = trainer.minimise(model, self)
         matrix = TransitionMatrix(self.learned().detach().double().cpu().numpy())
-        write(trainer.folder / RECORD, matrix, "learned: noise layer", task)
+        write(trainer.folder / RECORD, self.of_all(matrix), "learned: noise layer", task)
         return predictor

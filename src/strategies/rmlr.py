@@ -57,14 +57,12 @@ class RMLR(Forward):
 
         def update() -> None:
             p = probabilities(Predictor(model, self), split.inputs, split.rows, trainer.device)
-            self.use(em_step(self._now(), p.astype(np.float64), split.labels))
+            step = em_step(self.now(), p.astype(np.float64), split.labels)
+            self.use(step.reweighted(self.factor.double().cpu().numpy()))
 
         predictor = trainer.minimise(model, self, after_epoch=update)
-        write(trainer.folder / RECORD, self._now(), "learned: em", task)
+        write(trainer.folder / RECORD, self.of_all(self.now()), "learned: em", task)
         return predictor
-
-    def _now(self) -> TransitionMatrix:
-        return TransitionMatrix(self.T.double().cpu().numpy())
 
 
 def linear_em(task: Task, trainer: Trainer) -> TransitionMatrix:
@@ -82,4 +80,4 @@ def linear_em(task: Task, trainer: Trainer) -> TransitionMatrix:
     strategy.setup(task, model, part.balance.criterion)
     strategy.fit(task, model.to(trainer.device), part)
     shutil.rmtree(part.folder, ignore_errors=True)
-    return strategy._now()
+    return strategy.now()

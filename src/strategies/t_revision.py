@@ -72,7 +72,7 @@ class TRevision(Corrected):
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         predictor = super().fit(task, model, trainer)
         matrix = TransitionMatrix(self.revised().detach().double().cpu().numpy())
-        write(trainer.folder / RECORD, matrix, "learned: t_revision", task)
+        write(trainer.folder / RECORD, self.of_all(matrix), "learned: t_revision", task)
         return predictor
 
 

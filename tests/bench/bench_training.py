@@ -65,7 +65,7 @@ def epoch_of(
     """One epoch of the project's loop, without validation and checkpoints."""
     options = TrainerOptions(
         epochs=1000, max_steps=None, clip_norm=None, batch_size=batch_size, monitor="val/loss", stop="patience", patience=None,
-        ewma={"weight": 0.9, "ratio": 1.15, "best_by": "smoothed", "debias": False}, select="last", average=None, finetune_steps=0, watch=[], device="cpu",
+        ewma={"weight": 0.9, "ratio": 1.15, "best_by": "smoothed", "debias": False}, select="last", average=None, finetune_steps=0, finetune_lr=None, watch=[], device="cpu",
         precision="fp32", compile=False, deterministic=False, tf32=False, num_threads=threads or torch.get_num_threads(),
         resume=False, progress="none",
     )  # fmt: skip

@@ -95,6 +95,14 @@ def test_the_effective_prior_is_what_the_loss_sees(name):
 
 
 @names
+def test_the_drawn_prior_is_what_an_epoch_draws(name):
+    strategy = made(name)
+    drawn = np.bincount(LABELS[strategy.order(np.random.default_rng(0))], minlength=3)
+    prior = strategy.drawn_prior()
+    assert np.allclose(drawn / drawn.sum(), prior / prior.sum(), atol=0.03)
+
+
+@names
 def test_it_changes_the_class_mix_if_and_only_if_it_says_so(name):
     strategy = made(name)
     natural = np.bincount(LABELS) / len(LABELS)

@@ -46,6 +46,22 @@ def test_class_folders_are_read_too(tmp_path):
     assert (len(found.train), len(found.val), len(found.test)) == (12, 4, 4)
 
 
+def test_new_pictures_are_scaled_as_in_training(tmp_path):
+    make_cifar(tmp_path, n=10)
+    batch, folder = tmp_path / "cifar-10-batches-py" / "test_batch", tmp_path / "new"
+    folder.mkdir()
+    Image.new("RGB", (32, 32), (18, 0, 0)).save(folder / "a.png")
+    first, cpu = torch.tensor([9]), torch.device("cpu")
+    for scale, value in (("none", 18), ("unit", 18 / 255), ("log", np.log(19) / np.log(256))):
+        cifar = CIFAR10(scale=scale)
+        tested = cifar.splits(tmp_path, tmp_path, 0).test
+        x = tested.inputs.fetch(torch.from_numpy(tested.rows[9:]), cpu)
+        assert x[0, 0, 0, 0].item() == pytest.approx(value)
+        assert torch.equal(cifar.read(batch, tmp_path).inputs.fetch(first, cpu), x)
+        picture = cifar.read(folder, tmp_path).inputs.fetch(torch.tensor([0]), cpu)
+        assert torch.equal(picture[:, 0], x[:, 0])
+
+
 class Bomb:
     def __reduce__(self):
         return (print, ("the file ran code",))

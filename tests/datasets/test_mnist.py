@@ -52,6 +52,19 @@ def test_new_pictures_are_read_without_labels(tmp_path):
         MNIST().read(tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("scale", "brightest"), [("none", 180), ("unit", 180 / 255), ("log", np.log(181) / np.log(256)), ("minmax", 0)]
+)
+def test_new_pictures_are_scaled_as_in_training(tmp_path, scale, brightest):
+    """Every picture is of one grey level, so that none is left of its own range."""
+    make_idx(tmp_path, "MNIST")
+    learned = splits(tmp_path, scale=scale).train.inputs
+    new = MNIST(scale=scale).read(tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte", tmp_path).inputs
+    rows = torch.arange(len(new))
+    assert torch.equal(new.fetch(rows, CPU), learned.fetch(rows, CPU))
+    assert new.fetch(rows, CPU).max().item() == pytest.approx(brightest)
+
+
 def test_missing_files_are_named_with_a_remedy(tmp_path):
     with pytest.raises(UserError, match=r"MNIST/raw/train-images-idx3-ubyte: no such file; .*dataset\.download=true"):
         splits(tmp_path)

@@ -10,6 +10,7 @@ from src.errors import UserError
 from src.imbalance_strategies.combined import Combined
 from src.imbalance_strategies.size_balance import SizeBalance, dealt
 from src.seeding import numpy_stream
+from src.strategies.erm import ERM
 from src.task import Split
 from tests.strategies.fitting import trainer_on
 
@@ -117,13 +118,13 @@ def test_a_trainers_steps_are_these_batches_and_of_some_examples_those_of_their_
     trainer = trainer_on(tmp_path, split(), classes=4, balance=SizeBalance(), batch_size=32)
     assert trainer.steps_per_epoch == 31
     largest = np.argsort(SIZES, kind="stable")[-100:]
-    assert [np.isin(batch.index, largest).sum() for batch, _, _ in trainer._batches(1)] == [4] * 7 + [3] * 24
+    assert [np.isin(batch.index, largest).sum() for batch, _, _ in trainer._batches(1, ERM())] == [4] * 7 + [3] * 24
     some = np.flatnonzero(STUDY == 3)
     largest = np.argsort(SIZES[some], kind="stable")[-50:]
     other = trainer.on(some, "part")
     trainer.restrict(some)
     for part in (trainer, other):
-        assert [np.isin(batch.index, largest).sum() for batch, _, _ in part._batches(1)] == [4] * 5 + [3] * 10
+        assert [np.isin(batch.index, largest).sum() for batch, _, _ in part._batches(1, ERM())] == [4] * 5 + [3] * 10
 
 
 def test_it_goes_with_weights_in_combined():

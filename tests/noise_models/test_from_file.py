@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from src.errors import UserError
 from src.noise_models.from_file import FromFile
+from tests.datasets.files import make_idx
 from tests.noise_models.splits import split_of
 
 SPLIT = split_of([0, 1, 2, 2, 1, 0])
@@ -31,6 +33,37 @@ def test_the_official_test_part_needs_no_label(tmp_path):
         sentence = rf"{len(labels)} labels, but the data set has 4 \(its official training part\) or 6 examples"
         with pytest.raises(UserError, match=sentence):
             noise.corrupt(official, 3, RNG)
+
+
+def test_labels_have_the_numbers_that_classes_had_before_some_were_left_out(tmp_path):
+    """Of 0, 1, 3 the last is class 2 now; a file that counts the kept ones instead is told so."""
+    kept = replace(SPLIT, class_numbers=(3, 0, 1))
+    noise = FromFile(path=str(tmp_path / "a.npy"))
+    np.save(tmp_path / "a.npy", np.array([0, 1, 3, 3, 1, 0]))
+    assert noise.corrupt(kept, 3, RNG).tolist() == [1, 2, 0, 0, 2, 1]
+    np.save(tmp_path / "a.npy", np.array([0, 1, 2, 2, 1, 0]))
+    with pytest.raises(
+        UserError, match=r"label 2 in row 2; dataset\.classes keeps 3, 0, 1, by the data set's own numbers"
+    ):
+        noise.corrupt(kept, 3, RNG)
+
+
+def test_a_whole_run_reads_the_data_sets_own_numbers(train, tmp_path):
+    """Every second dress is called a t-shirt; the file has all ten classes, as published files do."""
+    make_idx(tmp_path / "data_root", "FashionMNIST")
+    labels = np.arange(200) % 10
+    labels[3::20] = 0
+    np.save(tmp_path / "a.npy", labels)
+    train(
+        "dataset=fashion_mnist", "dataset.classes=[0,1,3]", "model=mlr", "noise_model=from_file",
+        f"noise_model.path={tmp_path / 'a.npy'}", "trainer.epochs=1",
+    )  # fmt: skip
+    (record,) = (tmp_path / "runs_root").glob("*/metrics.json")
+    metrics = json.loads(record.read_text())
+    column = [metrics[f"data/train/T.{i}.2"] for i in range(3)]
+    assert column == [column[0], 0, 1 - column[0]]
+    assert 0.3 < column[0] < 0.7
+    assert metrics["data/train/T.0.0"] == metrics["data/train/T.1.1"] == 1
 
 
 def test_a_file_one_short_is_refused_though_the_last_example_is_not_for_training(tmp_path):

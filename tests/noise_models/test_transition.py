@@ -128,3 +128,16 @@ def test_labels_that_are_hidden_stay_so_and_do_not_count(sampling):
     found, rate = realised(labels, observed, 2)
     assert rate == 1.0
     assert np.array_equal(found.columns, matrix.columns)
+
+
+@given(st.integers(2, 6), st.integers(0, 10_000))
+def test_examples_counted_by_observed_class_have_a_matrix_of_their_own(num_classes, seed):
+    rng = np.random.default_rng(seed)
+    matrix = TransitionMatrix(rng.dirichlet(np.ones(num_classes), size=num_classes).T)
+    factor, mix = rng.uniform(0.1, 9, num_classes), rng.dirichlet(np.ones(num_classes))
+    counted = matrix.reweighted(factor)
+    np.testing.assert_allclose(
+        counted.columns @ (mix * (factor @ matrix.columns)), factor * (matrix.columns @ mix), rtol=1e-9
+    )
+    np.testing.assert_allclose(matrix.reweighted(7 * factor).columns, counted.columns)
+    np.testing.assert_allclose(counted.reweighted(1 / factor).columns, matrix.columns, atol=1e-12)

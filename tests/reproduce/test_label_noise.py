@@ -20,12 +20,19 @@ from tests.datasets.files import make_idx
 @pytest.mark.parametrize(
     ("name", "trained", "noise", "printed"),
     [
-        ("MLR", "L-BFGS, L2", "mnist05", "0.764 (0.0183)"),
-        ("MLR, flipped", "SGD, 250 steps", "mnist06", "0.604 (0.048)"),
-        ("MLR, flipped by T⁻¹", "L-BFGS, L2", "mnist06", ""),
-        ("rMLR, T learned", "L-BFGS, L2", "cifar3", "0.36 (0.0571)"),
+        ("MLR", "SGD, 1000 steps", "mnist05", "0.764 (0.0183)"),
+        ("MLR", "SGD, 250 steps", "mnist05", ""),
+        ("MLR", "L-BFGS, L2", "mnist05", ""),
+        ("MLR, flipped", "SGD, 1000 steps", "mnist06", "0.604 (0.048)"),
+        ("MLR, flipped by T⁻¹", "SGD, 1000 steps", "mnist06", ""),
+        ("rMLR", "SGD, 250 steps", "mnist06", "0.812 (0.002)"),
+        ("rMLR", "SGD, 1000 steps", "mnist06", ""),
+        ("rMLR, T learned", "SGD, 250 steps", "cifar3", "0.36 (0.0571)"),
+        ("rMLR, T learned", "SGD, 250 steps", "mnist05", ""),
         ("CNN, erm", "7 epochs", "mnist05", "0.931 (0.0049)"),
-        ("CNN, forward", "30 epochs", "mnist06", "0.808 (0.0153)"),
+        ("CNN, backward", "30 epochs", "mnist06", "0.808 (0.0153)"),
+        ("CNN, backward", "10 epochs, annealed", "mnist06", ""),
+        ("CNN, forward", "30 epochs", "mnist06", ""),
         ("CNN, gce", "30 epochs", "mnist06", ""),
         ("LeNet, erm", "7 epochs", "mnist05", ""),
     ],
@@ -100,9 +107,32 @@ def test_differences_are_paired_by_repeat_and_by_epoch():
 
 def test_the_table_goes_from_linear_methods_to_corrected_networks():
     methods = [("CNN, forward", "10 epochs"), ("CNN, erm", "10 epochs"), ("CNN, erm", "2 epochs"), ("rMLR", "L-BFGS, L2"), ("MLR", "L-BFGS, L2")]  # fmt: skip
-    rows = tables.table_3({(Method(*one), "mnist05"): {"0": 0.5, "1": 0.7} for one in methods})
+    found = {(Method(*one), "mnist05"): {"0": 0.5, "1": 0.7} for one in methods}
+    rows = [row for row in tables.table_3(found) if row["n, T₀.₅"]]
     assert [(row["method"], row["trained"]) for row in rows] == [methods[k] for k in (4, 3, 2, 1, 0)]
     assert rows[0]["T₀.₅"] == "0.600 (0.1414)"
+
+
+def test_a_number_of_the_studys_that_nothing_here_belongs_to_has_a_row_of_its_own():
+    found = {(Method("MLR", trained), "mnist05"): {"0": 0.5} for trained in ("SGD, 250 steps", "SGD, 1000 steps")}
+    rows = {(row["method"], row["trained"]): row for row in tables.table_3(found)}
+    assert rows["MLR", "SGD, 1000 steps"]["T₀.₅"] == "0.500"
+    assert rows["MLR", "SGD, 1000 steps"]["study, T₀.₅"] == "0.764 (0.0183)"
+    assert rows["rMLR", "SGD, 250 steps"] == {
+        "method": "rMLR", "trained": "SGD, 250 steps", "T₀.₅": "", "n, T₀.₅": "", "study, T₀.₅": "0.891 (0.0024)",
+    }  # fmt: skip
+    assert ("rMLR, T learned", "SGD, 250 steps") not in rows, "it is printed for CIFAR alone"
+    assert len([row for row in rows.values() if row["study, T₀.₅"]]) == 9
+
+
+def test_the_upper_bound_and_the_shares_stand_beside_the_studys(tmp_path):
+    run = run_of(tmp_path / "a", [0.7], [0.7])
+    shares = {f"data/{part}.{c}": 1 / 3 for part in ("test/clean", "train/observed") for c in range(3)}
+    (run / "metrics.json").write_text(json.dumps({"test/accuracy": 0.7, "data/train/flip_rate": 0.6} | shares))
+    (row,) = tables.upper_bound([configuration(0.7, {"0": run}, model="cnn", dataset="cifar10")])
+    assert (row["here"], row["study"]) == ("0.700", "0.745 (0.0560)")
+    (row,) = tables.shares([configuration(0.7, {"0": run}, model="mlr")])
+    assert (row["P(y = 1)"], row["study, each share"], row["wrong labels"]) == ("0.3333", "0.33", "0.6000")
 
 
 def test_the_spread_is_the_studys_way_of_writing_it():
@@ -190,7 +220,8 @@ def test_the_page_from_one_command(command, tmp_path):
         assert (page / name).exists()
     text = (page / "label_noise.md").read_text()
     assert "| rMLR | L-BFGS, L2 |" in text
-    assert "0.891 (0.0024)" in text, "the study's own number stands beside ours"
+    assert "0.891 (0.0024)" in text, "the study's own number stands there too"
+    assert text.count("rMLR by 250") == 1, "one note says how the study's rows are read"
     assert "study, CIFAR" in text
     assert "0.353 (0.0685)" in text
 

@@ -1,15 +1,26 @@
 """Learning to reweight's page: its pieces here, the whole command as a slow test on digits."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from src import run
+from src.datasets.cifar10 import CIFAR10
+from src.datasets.cifar100 import CIFAR100
+from src.errors import UserError
 from src.evaluation.reweight_figures import against
+from src.evaluation.statistics import ALPHA
 from src.reproduce import reweight as study
+from src.reproduce import reweight_levels as levels
 from src.reproduce import reweight_tables as tables
-from src.reproduce.sweeps import Configuration, question
+from src.reproduce.page import main
+from src.reproduce.reweight_published import PUBLISHED
+from src.reproduce.sweeps import SWEEPS, Configuration, question
+from src.studies import space
+from tests.studies.conftest import HydraHere
 
 
 @pytest.mark.parametrize(
@@ -20,6 +31,17 @@ from src.reproduce.sweeps import Configuration, question
         ({"strategy": "reweight", "imbalance_strategy": "oversample"}, "reweight, oversample"),
         ({"strategy": "erm", "trainer.select": "clean", "trainer.finetune_steps": "0"}, "plain +ES"),
         ({"strategy": "forward", "trainer.select": "clean", "trainer.finetune_steps": "100"}, "forward +ES +FT"),
+        ({"strategy": "ensemble", "strategy.kind": "balanced_bagging"}, "balanced bagging ensemble"),
+        ({"strategy": "bootstrap", "strategy.kind": "hard", "trainer.select": "clean"}, "hard bootstrap +ES"),
+        ({"strategy": "coteaching", "strategy.stratify": "false"}, "coteaching"),
+        ({"strategy": "coteaching", "strategy.stratify": "true"}, "coteaching by class"),
+        ({"imbalance_strategy": "logit_adjustment", "imbalance_strategy.mode": "loss"}, "logit adjustment"),
+        (
+            {"imbalance_strategy": "logit_adjustment", "imbalance_strategy.mode": "post_hoc"},
+            "logit adjustment post hoc",
+        ),
+        ({"imbalance_strategy": "ldam", "imbalance_strategy.drw_start": "null"}, "ldam"),
+        ({"imbalance_strategy": "ldam", "imbalance_strategy.drw_start": "0.8"}, "ldam with late weights"),
     ],
 )
 def test_a_method_is_named_by_all_that_it_does(choices, name):
@@ -70,6 +92,11 @@ def test_errors_stand_by_method_and_share_and_differences_are_paired(found):
     }  # fmt: skip
 
 
+def test_two_configurations_of_one_name_are_not_shown_as_one(found):
+    with pytest.raises(UserError, match=r"the page would show it as 'reweight', as it shows another"):
+        tables.measured([*found, found[0]], tables.minority_share, "test/accuracy")
+
+
 def test_methods_are_ranked_by_their_mean_at_one_share(found):
     errors = tables.measured(found, tables.minority_share, "test/accuracy", study.error)
     rows = tables.ranking(errors, 0.005, "error")
@@ -82,20 +109,32 @@ def test_methods_are_ranked_by_their_mean_at_one_share(found):
 
 
 def test_high_and_low_loss_are_crossed_with_imbalance_and_noise(tmp_path):
-    def of(strategy, counts, rate, value):
+    def of(strategy, counts, rate, value, **more):
         seeds = {"0": {"test/balanced_accuracy": value}}
-        return configuration(tmp_path, seeds, strategy=strategy, dataset__class_counts=counts, noise_model__rate=rate)
+        choices = {"strategy": strategy, "dataset__class_counts": counts, "noise_model__rate": rate, **more}
+        return configuration(tmp_path, seeds, **choices)
 
     rows = tables.crossed([
         of("self_paced", [9, 9], 0.4, 0.8), of("hard_mining", [9, 1], 0.0, 0.7), of("erm", [9, 9], 0.0, 0.9),
-        of("erm", [9, 1], 0.4, 0.5),
+        of("erm", [9, 1], 0.4, 0.5), of("coteaching", [9, 1], 0.4, 0.6, strategy__stratify="true"),
+        of("coteaching", [9, 1], 0.4, 0.3, strategy__stratify="false"),
     ])  # fmt: skip
-    assert [row["method"] for row in rows] == ["plain", "hard mining", "self paced"]
+    assert [row["method"] for row in rows] == [
+        "plain",
+        "hard mining",
+        "coteaching",
+        "self paced",
+        "coteaching by class",
+    ]
     assert rows[0]["neither"] == "0.900"
     assert rows[0]["both"] == "0.500"
     assert rows[1]["imbalance"] == "0.700"
     assert rows[1]["lets count more"] == "high losses"
-    assert rows[2]["wrong labels"] == "0.800"
+    assert rows[2]["both"] == "0.300"
+    assert rows[2]["lets count more"] == "low losses"
+    assert rows[3]["wrong labels"] == "0.800"
+    assert rows[4]["both"] == "0.600"
+    assert rows[4]["lets count more"] == "low losses of each class"
 
 
 def test_where_the_weight_went_is_shown_of_weighting_strategies_only(tmp_path):
@@ -110,33 +149,81 @@ def test_where_the_weight_went_is_shown_of_weighting_strategies_only(tmp_path):
     assert row["batches without weight"] == "0.250"
 
 
-@pytest.mark.parametrize("name", study.PUBLISHED)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_what_was_published_is_of_methods_that_the_sweep_has(name):
-    space = question(name)["hydra"]["sweeper"]["space"]
-    late = [dict(zip(study.AFTER.split(", "), map(str, row), strict=True)) for row in space[study.AFTER]]
-    methods = {tables.method({"strategy": s, **after}) for s in space["strategy"].split(",") for after in late}
-    assert methods >= study.PUBLISHED[name].keys()
-    rows = tables.beside(
-        [{"method": "plain", "n": "5"}, {"method": "meta weight net", "n": "5"}], study.PUBLISHED[name]
-    )
-    assert [bool(row["published"]) for row in rows] == [True, False]
+    asked = question(levels.LEVELS["full"].sweeps[name].base or name)["hydra"]["sweeper"]["space"]
+    late = [dict(zip(levels.AFTER.split(", "), map(str, row), strict=True)) for row in asked[levels.AFTER]]
+    rows = asked.get(levels.METHODS) or [[strategy, "none"] for strategy in asked["strategy"].split(",")]
+    kinds = {"bootstrap": {"strategy.kind": asked["strategy=bootstrap"]["strategy.kind"]}}
+    methods = {
+        tables.method({"strategy": strategy, "imbalance_strategy": balance, **kinds.get(strategy, {}), **after})
+        for strategy, balance in rows
+        for after in late
+    }
+    assert methods >= PUBLISHED[name].accuracies.keys()
 
 
-def test_cifar_is_shown_by_noise_model_beside_what_was_published(tmp_path):
+def test_cifar_is_shown_by_noise_model_and_what_was_published_beside_its_own(tmp_path):
     plain = {"strategy": "erm", "trainer__select": "last", "trainer__finetune_steps": 0}
     found = {
-        "reweight_cifar_uniform": [
+        levels.UNIFORM: [
             configuration(tmp_path, {"0": {"test/accuracy": a}}, noise_model=noise, **plain)
             for noise, a in (("uniform_published", 0.7), ("uniform", 0.6))
         ],
-        "reweight_cifar_background": [configuration(tmp_path, {"0": {"test/accuracy": 0.5}}, **plain)],
+        levels.BACKGROUND: [configuration(tmp_path, {"0": {"test/accuracy": 0.5}}, **plain)],
+        levels.UNIFORM_100: [
+            configuration(tmp_path, {"0": {"test/accuracy": 0.4}}, noise_model="uniform_published", **plain)
+        ],
     }
-    uniform, theirs, background = study.sections(found)
-    row = {"method": "plain", "40 %": "0.600", "n": "1", "published": "0.6797 (0.0062)"}
+    uniform, theirs, background, hundred = study.sections(found)
+    row = {"method": "plain", "40 %": "0.600", "n": "1"}
     assert uniform[0] == "reweight_cifar_uniform_uniform"
     assert uniform[2] == [row]
-    assert theirs[2] == [row | {"40 %": "0.700"}]
-    assert background[2] == [row | {"40 %": "0.500", "published": "0.5954"}]
+    printed = "published, approximately"
+    assert theirs[2] == [row | {"40 %": "0.700", printed: "0.6797 (0.0062)"}]
+    assert background[2] == [row | {"40 %": "0.500", printed: "0.5954"}]
+    assert hundred[1].startswith("CIFAR-100, UniformFlip")
+    assert hundred[2] == [row | {"40 %": "0.400", printed: "0.5066 (0.0024)"}]
+
+
+def test_cifar_needs_its_files_and_a_gpu(tmp_path):
+    sweeps = levels.LEVELS["full"].sweeps
+    fixed = [levels.MNIST, levels.SIZES, levels.NOISE, levels.CROSSED]
+    for gpu in (False, True):
+        assert [[*part] for part in levels.possible(sweeps, tmp_path, gpu=gpu)] == [fixed, []]
+    (tmp_path / CIFAR10.batches).mkdir()
+    ten = [levels.UNIFORM, levels.BACKGROUND]
+    assert [[*part] for part in levels.possible(sweeps, tmp_path, gpu=True)] == [[*fixed, *ten], []]
+    (tmp_path / CIFAR100.folder).mkdir()
+    asked, left = levels.possible(sweeps, tmp_path, gpu=False)
+    assert [*asked] == fixed
+    assert left == [*ten, levels.UNIFORM_100, levels.BACKGROUND_100]
+
+
+def test_what_is_left_out_for_want_of_a_gpu_is_said_in_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / CIFAR10.folder).mkdir()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(study, "sweep", lambda folder, name, *changes: print("$", name))
+    monkeypatch.setattr(study, "configurations", lambda folder: [])
+    monkeypatch.setattr(study.Places, "study", lambda places, name: tmp_path)
+    monkeypatch.setattr(study, "sections", lambda found: [])
+    monkeypatch.setattr(study, "drawn", lambda found: [])
+    arguments = [f"data_root={tmp_path}", f"studies_root={tmp_path / 'studies'}"]
+    assert main(arguments, "", levels.LEVELS, study.run) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == "left out, for want of a GPU: reweight_cifar_uniform, reweight_cifar_background"
+    assert [line for line in rest if line.startswith("$")] == [
+        f"$ {name}" for name in (levels.MNIST, levels.SIZES, levels.NOISE, levels.CROSSED)
+    ]
+
+
+def test_figures_4_and_5_in_full_have_sections_and_curves(tmp_path):
+    choices = {"trainer__select": "last", "trainer__finetune_steps": 0, "dataset__clean__per_class": 3}
+    for name in (levels.SIZES_CIFAR, levels.NOISE_CIFAR):
+        one = configuration(tmp_path, {"0": {"test/accuracy": 0.5}}, strategy="erm", noise_model__rate=0.1, **choices)
+        (rows,) = [rows for table, _, rows in study.sections({name: [one]}) if table == name]
+        assert rows[0]["3 clean a class" if name == levels.SIZES_CIFAR else "10 %"] == "0.500"
+        assert [*dict(study.drawn({name: [one]}))] == [name]
 
 
 @pytest.mark.parametrize(("best", "first"), [("lowest", "good"), ("highest", "bad")])
@@ -148,16 +235,52 @@ def test_the_legend_goes_from_the_best_to_the_worst_at_the_hardest_x(best, first
     assert "2 seeds" in figure.axes[0].get_ylabel()
 
 
-@pytest.mark.parametrize("name", ["quick", "smoke"])
-def test_reduced_levels_are_sweeps_that_can_be_planned(name, tmp_path, command):
-    """Their spaces reach every condition, and their changes every configuration."""
-    level = study.LEVELS[name]
-    for sweep, reduced in level.sweeps.items():
-        study.write_reduced(tmp_path, sweep, reduced)
-        places = [f"hydra.sweeper.studies_root={tmp_path}", f"runs_root={tmp_path}", "hydra.sweeper.plan=true"]
-        done = command("src.run", "--config-dir", str(tmp_path), "-cn", sweep, *places, *reduced.changes)
-        assert done.returncode == 0, done.stderr[-2000:]
-        assert "configurations" in done.stdout
+OWN = [levels.MNIST, levels.SIZES, levels.NOISE, levels.CROSSED, levels.UNIFORM, levels.BACKGROUND, "imbalance_grid"]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_sweeps_header_says_how_many_configurations_and_seeds_it_needs(name):
+    header = "".join(line for line in (SWEEPS / f"{name}.yaml").open() if line.startswith("#")).replace("\n# ", " ")
+    sweeper = question(name)["hydra"]["sweeper"]
+    assert f" {space.read(sweeper['space'], HydraHere().parse).size()} configurations × 5 seeds" in header
+    if claims := sweeper.get("claims", []):
+        seeds = next(n for n in range(2, 20) if 2.0 ** (1 - n) * len(claims) <= ALPHA)
+        assert f" {seeds} (hydra.sweeper.seeds={seeds})" in header
+
+
+SIZE = {
+    ("study", levels.SIZES): 84, ("study", levels.NOISE): 72, ("study", levels.SIZES_CIFAR): 84,
+    ("study", levels.NOISE_CIFAR): 72, ("full", levels.UNIFORM_100): 56, ("full", levels.BACKGROUND_100): 28,
+    ("quick", levels.MNIST): 8, ("quick", levels.SIZES): 8, ("smoke", levels.MNIST): 6, ("smoke", levels.NOISE): 12,
+}  # fmt: skip
+"""Configurations of every sweep that a level changes."""
+
+
+def planned(level, name):
+    return pytest.param(level, name, marks=pytest.mark.slow if level == "full" else ())
+
+
+@pytest.mark.parametrize(("level", "name"), [planned(*each) for each in SIZE])
+def test_changed_sweeps_can_be_planned(level, name, tmp_path, monkeypatch, capsys):
+    """Their spaces reach every condition, and their changes every configuration; by the command, in this process."""
+    reduced, folder = levels.LEVELS[level].sweeps[name], SWEEPS
+    if reduced.space:
+        levels.write_reduced(folder := tmp_path / "sweeps", name, reduced)
+    places = [f"hydra.sweeper.studies_root={tmp_path}", f"runs_root={tmp_path}", "hydra.sweeper.plan=true"]
+    file = name if reduced.space else reduced.base
+    monkeypatch.setattr(sys, "argv", ["run", "--config-dir", str(folder), "-cn", file, *places, *reduced.changes])
+    run.main()
+    assert f"\n{SIZE[level, name]} configurations × " in capsys.readouterr().out
+
+
+def test_every_sweep_that_a_level_changes_is_planned():
+    changed = {
+        (level, name)
+        for level, of in levels.LEVELS.items()
+        for name, reduced in of.sweeps.items()
+        if reduced != levels.Reduced(needs=reduced.needs)
+    }
+    assert changed == SIZE.keys()
 
 
 @pytest.mark.slow

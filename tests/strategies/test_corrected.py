@@ -9,24 +9,25 @@ from hydra import compose, initialize_config_dir
 
 from src.errors import UserError
 from src.noise_models import estimators
-from src.noise_models.sampling import corrupt
+from src.noise_models.sampling import corrupt, realised
 from src.strategies import corrected, out_of_fold
-from src.strategies.corrected import from_run, write
+from src.strategies.corrected import from_run, hidden, write
 from src.strategies.flipped import Flipped
 from src.strategies.forward import Forward
 from src.strategies.noise_adaptation import NoiseAdaptation
 from src.strategies.rmlr import RMLR
+from src.strategies.t_revision import TRevision
 from src.task import Task
 from src.transition_matrix import TransitionMatrix
 from tests.conftest import ROOT
-from tests.strategies.fitting import blobs, ready, split_of, trainer_on
+from tests.strategies.fitting import blobs, ready, scores, split_of, trainer_on
 from tests.strategies.linear import T
 
 
-def noisy(folder, n=1200, spread=1.0):
-    """A trainer on blobs whose labels are wrong by T, and the task that says so."""
+def noisy(folder, n=1200, spread=1.0, matrix=T):
+    """A trainer on blobs whose labels are wrong by T, or another matrix."""
     x, clean = blobs(n, spread=spread)
-    observed = corrupt(clean, T, "exact", np.random.default_rng(0))
+    observed = corrupt(clean, matrix, "exact", np.random.default_rng(0))
     folder.mkdir(exist_ok=True)
     trainer = trainer_on(folder, split_of(x, observed, clean), epochs=4, batch_size=100)
     trainer.make_optimizer = lambda groups: torch.optim.Adam(groups, 0.05)
@@ -96,6 +97,41 @@ def test_too_few_examples_are_refused(tmp_path):
     for estimator in ("anchor", "em"):
         with pytest.raises(UserError, match="too few examples to estimate the label noise"):
             learn(Forward(transition="estimated", estimator=estimator), noisy(tmp_path / estimator, n=24))
+
+
+SINGULAR = TransitionMatrix([[0.5, 0.5, 0.1], [0.4, 0.4, 0.1], [0.1, 0.1, 0.8]])
+
+
+@pytest.mark.parametrize("strategy", [Forward, RMLR, NoiseAdaptation, TRevision], ids=lambda s: s.__name__)
+def test_what_a_singular_matrix_hides_is_said_and_the_rest_is_learned(tmp_path, strategy, caplog):
+    trainer = noisy(tmp_path, matrix=SINGULAR)
+    learner = strategy(transition=SINGULAR.columns.tolist())
+    task, model = ready(learner, trainer)
+    predictor = learner.fit(task, model, trainer)
+    assert "its columns of 'a' and 'b' are equal, so observed labels do not tell these classes apart" in caplog.text
+    found = scores(predictor, blobs(600, seed=1)[0]).argmax(dim=1).numpy()
+    assert np.mean((found == 2) == (blobs(600, seed=1)[1] == 2)) > 0.95
+
+
+def test_a_singular_matrix_may_hide_a_class_behind_a_mixture_of_others(caplog):
+    mixed = TransitionMatrix([[0.8, 0.1, 0.45], [0.1, 0.8, 0.45], [0.1, 0.1, 0.1]])
+    assert mixed.singular
+    assert mixed.alike() is None
+    assert "do not tell how probable every true class is" in hidden(mixed, ("a", "b", "c"))
+
+
+def test_without_a_stated_truth_the_error_is_that_against_what_the_labels_show(tmp_path):
+    """As with labels from a file, or wrong ones that depend on the example."""
+    trainer = noisy(tmp_path)
+    strategy = Forward(transition=np.eye(3).tolist())
+    task, model = ready(strategy, trainer)
+    strategy.fit(task, model, trainer)
+    facts = strategy.facts(trainer.train, tmp_path)
+    assert "transition/error" not in facts
+    shown, _ = realised(trainer.train.clean, trainer.train.labels, 3)
+    assert facts["transition/error_realised"] == pytest.approx(estimators.error(TransitionMatrix.identity(3), shown))
+    right = trainer.train.with_labels(trainer.train.clean)
+    assert "transition/error_realised" not in strategy.facts(right, tmp_path), "no label is known to be wrong"
 
 
 def recorded(root, name, matrix, status="finished", task=None):

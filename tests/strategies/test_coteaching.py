@@ -3,10 +3,12 @@ import pytest
 import torch
 
 from src.errors import UserError
+from src.noise_models.sampling import corrupt
 from src.strategies.coteaching import Coteaching, flip_rate
 from src.strategies.selection import smallest
 from src.task import Batch, Task
 from src.transition_matrix import TransitionMatrix
+from tests.strategies.fitting import blobs, fitted, split_of, trainer_on
 from tests.strategies.linear import TASK, T, X, Y, criterion, model_of
 
 
@@ -87,8 +89,7 @@ def test_scores_are_the_mean_of_both():
 def test_the_flip_rate_is_that_of_the_true_class_mix():
     prior = np.array([0.5, 0.3, 0.2])
     counts = tuple((1e6 * T.columns @ prior).round().astype(int).tolist())
-    task = Task(("a", "b", "c"), ("all",), "vector", (5,), class_counts=counts, transition=T)
-    assert flip_rate(task) == pytest.approx(0.5 * 0.1 + 0.3 * 0.6 + 0.2 * 0.2, abs=1e-5)
+    assert flip_rate(T, counts) == pytest.approx(0.5 * 0.1 + 0.3 * 0.6 + 0.2 * 0.2, abs=1e-5)
 
 
 @pytest.mark.parametrize("matrix", [None, TransitionMatrix(np.full((3, 3), 1 / 3))])
@@ -98,3 +99,31 @@ def test_an_unknown_flip_rate_is_a_sentence(matrix):
     strategy.setup(task, model_of(), criterion)
     with pytest.raises(UserError, match=r"strategy\.forget=null.*give strategy\.forget a number"):
         strategy.fit(task, model_of(), None)
+
+
+def noisy(folder):
+    x, clean = blobs(900)
+    trainer = trainer_on(folder, split_of(x, corrupt(clean, T, "exact", np.random.default_rng(0)), clean), epochs=3)
+    trainer.make_optimizer = lambda groups: torch.optim.Adam(groups, 0.05)
+    trainer.make_schedule = lambda optimizer, total_steps: None
+    return trainer
+
+
+def test_the_flip_rate_can_be_estimated_and_is_kept_for_a_resumed_run(tmp_path, monkeypatch):
+    trainer = noisy(tmp_path)
+    strategy = Coteaching(forget="estimated", estimator="confident_joint")
+    fitted(strategy, trainer)
+    wrong = (trainer.train.labels != trainer.train.clean).mean()
+    assert strategy.wrong == pytest.approx(wrong, abs=0.05)
+    assert strategy.facts(trainer.train, tmp_path)["transition/error_realised"] < 0.2
+    monkeypatch.setattr("src.strategies.coteaching.estimate", lambda *args, **kwargs: pytest.fail("estimated again"))
+    again = Coteaching(forget="estimated", estimator="confident_joint")
+    fitted(again, trainer)
+    assert again.wrong == pytest.approx(strategy.wrong)
+
+
+def test_an_estimate_that_is_singular_is_a_sentence(tmp_path, monkeypatch):
+    singular = TransitionMatrix(np.full((3, 3), 1 / 3))
+    monkeypatch.setattr("src.strategies.coteaching.estimate", lambda *args, **kwargs: singular)
+    with pytest.raises(UserError, match=r"strategy\.forget=estimated: .*singular.*give strategy\.forget a number"):
+        fitted(Coteaching(forget="estimated"), noisy(tmp_path))

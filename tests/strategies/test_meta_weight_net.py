@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.func import functional_call
 
+from src import checkpoint
 from src.seeding import seed_torch
 from src.strategies.base import negative_log_likelihood
 from src.strategies.meta_weight_net import MetaWeightNet
@@ -50,8 +51,8 @@ def test_large_losses_lose_weight_where_they_come_from_wrong_labels():
     wrong = torch.rand(400, generator=generator) < 0.4
     noisy = torch.where(wrong, 1 - y, y)
     model = made("mlr")
-    strategy = ready(model, step=1.0, normalise="weight_sum")
-    optimizer = torch.optim.Adam([*model.parameters(), *strategy.net.parameters()], 0.01)
+    strategy = ready(model, step=1.0, normalise="weight_sum", lr=0.01)
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
     zeros, ones = torch.zeros_like(y), torch.ones(400)
     source = Batch(x[:120], noisy[:120], zeros[:120], ones[:120], torch.arange(120))
     clean = Batch(x[200:], y[200:], zeros[200:], ones[200:], torch.arange(200))
@@ -59,7 +60,44 @@ def test_large_losses_lose_weight_where_they_come_from_wrong_labels():
         optimizer.zero_grad()
         strategy.loss(model, source, None, clean, 0.0)["total"].backward()
         optimizer.step()
+        strategy.after_step()
     low, high = strategy.weigh(torch.tensor([0.05, 3.0], dtype=torch.float64))
     assert high < 0.5 * low
     given = strategy.given[:120]
     assert given[wrong[:120]].mean() < given[~wrong[:120]].mean()
+
+
+def steps_of(strategy, model, optimizer, count):
+    for _ in range(count):
+        optimizer.zero_grad()
+        strategy.loss(model, batch(16, 1), None, batch(6, 2), 0.0)["total"].backward()
+        optimizer.step()
+        strategy.after_step()
+
+
+def test_the_networks_steps_are_adams_whatever_the_models_optimizer():
+    """A first step of Adam is its rate long in every weight that has a gradient: those of the model are a thousandth of it."""
+    model = made("mlr")
+    strategy = ready(model, weight_decay=0.0, lr=0.01)
+    before = [p.detach().clone() for p in strategy.net.parameters()]
+    steps_of(strategy, model, torch.optim.SGD(strategy.parameter_groups(model), 1e-5), 1)
+    moved = torch.cat(
+        [(p - old).detach().abs().flatten() for p, old in zip(strategy.net.parameters(), before, strict=True)]
+    )
+    assert moved.max() == pytest.approx(0.01, rel=1e-3)
+    assert all(p.grad is None for p in strategy.net.parameters())
+
+
+def test_a_restored_network_goes_on_as_if_it_had_never_stopped(tmp_path):
+    model = made("mlr")
+    strategy, optimizer = ready(model), torch.optim.SGD(model.parameters(), 0.1)
+    steps_of(strategy, model, optimizer, 2)
+    checkpoint.save(tmp_path / "last.pt", {"model": model.state_dict(), "strategy": strategy.state_dict()})
+    other = made("mlr")
+    again, saved = ready(other), checkpoint.load(tmp_path / "last.pt")
+    other.load_state_dict(saved["model"])
+    again.load_state_dict(saved["strategy"])
+    for one, net in ((strategy, model), (again, other)):
+        steps_of(one, net, torch.optim.SGD(net.parameters(), 0.1), 2)
+    for found, expected in zip(again.net.parameters(), strategy.net.parameters(), strict=True):
+        assert torch.equal(found, expected)

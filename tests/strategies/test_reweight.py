@@ -14,6 +14,7 @@ from src.models.cnn6 import CNN6
 from src.models.lenet import LeNet
 from src.models.mlr import MLR
 from src.models.mobilenet import MobileNet
+from src.models.resnet18 import ResNet18
 from src.models.resnet32 import ResNet32
 from src.models.wrn import WRN
 from src.seeding import seed_torch
@@ -69,6 +70,14 @@ class WithoutForwardMode(LeNet):
         return super().features(Opaque.apply(x * self.convolutions[0].weight.mean()))
 
 
+class Frozen(ResNet18):
+    """Its first stages keep their weights, and their statistics."""
+
+    def setup(self, task):
+        self.freeze_until = "layer3"
+        super().setup(task)
+
+
 MODELS = {
     "mlr": MLR,
     "lenet": LeNet,
@@ -78,6 +87,7 @@ MODELS = {
     "cnn": CNN,
     "cnn6": lambda: CNN6(width=0.25, hidden=8),
     "mobilenet": lambda: MobileNet(width=0.25, hidden=8),
+    "resnet18, frozen": lambda: Frozen(hidden=(8,)),
     "no forward mode": WithoutForwardMode,
 }
 
@@ -105,15 +115,17 @@ def ready(model, criterion=negative_log_likelihood):
 def by_double_backward(model, source, clean, step=0.1):
     """Minus the derivative of the clean loss after a virtual step with respect to the weights, at zero weights."""
 
+    usual = [(layer, layer.training) for layer in model.modules()]
+
     def losses(parameters, batch, chance=False):
         buffers = {name: value.clone() for name, value in model.named_buffers()}
-        for layer in model.modules():
-            layer.training = chance or isinstance(layer, nn.BatchNorm2d)
+        for layer, training in usual:
+            layer.training = training and (chance or isinstance(layer, nn.BatchNorm2d))
         logits = functional_call(model, {**parameters, **buffers}, (batch.x,))
         model.train()
         return negative_log_likelihood(logits.log_softmax(dim=1), batch.y)
 
-    now = dict(model.named_parameters())
+    now = {name: value for name, value in model.named_parameters() if value.requires_grad}
     weight = torch.zeros(len(source), dtype=source.x.dtype, requires_grad=True)
     gradients = torch.autograd.grad(
         (weight * losses(now, source, chance=True)).sum(), [*now.values()], create_graph=True
