@@ -122,8 +122,8 @@ def _take_over(experiment: Experiment, run: runs.Run, fingerprint: str, code: st
         {**config, "trainer": {**config["trainer"], "select": select, "finetune_steps": steps, "finetune_lr": lr}}
         for select, steps, lr in after
     ]
-    keys = list(dict.fromkeys(provenance.run_key(other, fingerprint, code) for other in others))
-    if source := runs.continue_from(run, experiment.settings.runs_root, keys):
+    keys = dict.fromkeys(provenance.run_key(other, fingerprint, code) for other in others if other != config)
+    if source := runs.continue_from(run, experiment.settings.runs_root, [*keys]):
         log.info("the epochs are those of %s", source)
 
 
