@@ -24,6 +24,7 @@ from src.component import Component, NonNegativeInt
 from src.errors import UserError
 from src.evaluation import plots, predictions
 from src.evaluation.heads import HEADS
+from src.evaluation.metrics import OBSERVED_LOSS
 from src.evaluation.predictions import ARRAYS, Predictions
 from src.evaluation.statistics import summary
 from src.judging import Judge
@@ -107,6 +108,11 @@ def _score_of(folder: Path) -> str:
                 f"{folder.name} cannot be averaged: its score is {score}, and what the head '{head}' says is not kept; "
                 "give runs whose score is a metric of the class (score=val/balanced_accuracy)"
             )
+    if score == f"val/{OBSERVED_LOSS}":
+        raise UserError(
+            f"{folder.name} cannot be averaged: its score is {score}, which an average does not have; give runs whose score is "
+            "a metric of the class (score=val/loss)"
+        )
     return score
 
 

@@ -28,7 +28,7 @@ from src.component import Component, NonNegativeInt, OpenFraction, PositiveFloat
 from src.datasets.base import Dataset
 from src.errors import UserError, did_you_mean
 from src.evaluation.heads import known_metric
-from src.evaluation.metrics import METRICS
+from src.evaluation.metrics import METRICS, OBSERVED_LOSS
 from src.imbalance_strategies.base import ImbalanceStrategy
 from src.models.base import Model
 from src.noise_models.base import NoiseModel
@@ -100,7 +100,7 @@ class Settings(Component):
                 "so that nothing is chosen by them"
             )
         if not known_metric(score.removeprefix("val/")):
-            known = [f"val/{metric}" for metric in METRICS]
+            known = [f"val/{metric}" for metric in (*METRICS, OBSERVED_LOSS)]
             raise ValueError(f"score={score}: runs do not report it{did_you_mean(score, known)}")
         if name is not None and (not name or set(name) & set("/\\\0") or name.startswith(".")):
             raise ValueError(

@@ -24,7 +24,7 @@ from src.decoupled import retrain_head
 from src.errors import UserError, did_you_mean
 from src.evaluation import plots, predictions
 from src.evaluation.heads import HeadOutput, head_scores, save_confusions
-from src.evaluation.metrics import metric_names
+from src.evaluation.metrics import OBSERVED_LOSS, log_loss, metric_names
 from src.evaluation.predictions import Predictions
 from src.inference import said
 from src.judging import Judge, judge, natural_prior
@@ -282,6 +282,8 @@ def _execute(experiment: Experiment, prepared: Prepared, run: runs.Run, on_epoch
     for name, split in read_now.items():
         found[name], heads[name] = look(predictor, split, trainer.device)
     scores = judged.all_scores(found) | head_scores(heads)
+    observed = predictor.strategy.observed(found["val"].probabilities)
+    scores[f"val/{OBSERVED_LOSS}"] = log_loss(observed, found["val"].labels, found["val"].weight)
     parts = {name: getattr(splits, name) for name in found}
     scores |= domains.distances(predictor, parts, trainer.device, settings.seed)
     parameters = itertools.chain(experiment.model.parameters(), strategy.parameters())

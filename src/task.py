@@ -16,6 +16,7 @@ from src.transition_matrix import TransitionMatrix
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+Probabilities = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 HIDDEN = -1

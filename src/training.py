@@ -27,7 +27,7 @@ from src.augmentations.base import Augmentation
 from src.component import Component, NonNegativeInt, PositiveFloat, PositiveInt
 from src.errors import UserError, did_you_mean
 from src.evaluation.heads import head_metrics, known_metric
-from src.evaluation.metrics import METRICS, higher_is_better, metrics
+from src.evaluation.metrics import METRICS, OBSERVED_LOSS, higher_is_better, log_loss, metrics
 from src.imbalance_strategies.base import ImbalanceStrategy
 from src.inference import said
 from src.loading import Loader, chunks, endless, num_chunks
@@ -378,7 +378,10 @@ class Trainer:
         log.info("fine-tuned on %d clean examples: %d steps, loss %.4f", loader.size, steps, loss.item())
 
     def validate(self, predictor: Predictor) -> dict[str, float]:
-        """Validation metrics on observed labels, named val/...; `val/loss` is the mean -log p of the label."""
+        """Validation metrics on observed labels, named val/...; `val/loss` is the mean -log p of the label.
+
+        `val/observed_loss` is that of P(observed | x), which differs where the strategy knows how labels go wrong.
+        """
         found = self._measured("val", predictor, self.val)
         if self.clean is not None:
             found |= self._measured("clean", predictor, self.clean)
@@ -390,6 +393,9 @@ class Trainer:
         if not np.isfinite(now.probabilities).all():
             raise UserError(self._diverged("the validation scores are not finite"))
         found = metrics(now.probabilities, split.labels, split.weight, self.class_names) | head_metrics(now.heads)
+        if name == "val":
+            observed = predictor.strategy.observed(now.probabilities)
+            found[OBSERVED_LOSS] = log_loss(observed, split.labels, split.weight)
         return {f"{name}/{metric}": value for metric, value in found.items()}
 
     def _finished(self) -> bool:

@@ -48,7 +48,7 @@ def written(tmp_path):
             (folder / file).write_text(json.dumps(content))
         scores = measured(found, described, [folder])
         alone = {name: value for name, value in scores.items() if not name.startswith("members/")}
-        (folder / "metrics.json").write_text(json.dumps({"score": alone[score], **alone}))
+        (folder / "metrics.json").write_text(json.dumps({"score": alone.get(score), **alone}))
         return folder
 
     return write
@@ -155,6 +155,11 @@ def test_class_mixes_are_known_only_if_they_are_alike(written):
 def test_members_that_do_not_fit_are_refused_by_a_sentence(written, other, why):
     with pytest.raises(UserError, match=f"a and b cannot be averaged: {why}"):
         of(written("a", A), written("b", **{"p": B, **other}))
+
+
+def test_runs_scored_by_what_they_say_of_observed_labels_are_refused(written):
+    with pytest.raises(UserError, match=r"its score is val/observed_loss, which an average does not have"):
+        of(*(written(name, p, score="val/observed_loss") for name, p in (("a", A), ("b", B))))
 
 
 def reported(folder, **metrics):

@@ -81,6 +81,21 @@ def test_metrics_follow_from_the_predictions_alone(train, tmp_path):
     assert metrics["val_clean/accuracy"] == pytest.approx(np.mean(val.probabilities.argmax(1) == val.clean))
     assert metrics["data/val/flip_rate"] == pytest.approx(np.mean(val.labels != val.clean))
     assert (test.labels == test.clean).all()
+    assert metrics["val/observed_loss"] == metrics["val/loss"]  # plain training knows of no wrong labels
+
+
+def test_a_run_can_be_scored_by_what_it_says_of_the_observed_labels(train, tmp_path):
+    score = train(
+        *SMALL, "noise_model=uniform", "noise_model.rate=0.3", "strategy=forward", "score=val/observed_loss",
+        "trainer.monitor=val/observed_loss",
+    )  # fmt: skip
+    folder = only_run(tmp_path / "runs_root")
+    val, task = load(folder / "predictions.npz")["val"], json.loads((folder / "transition.json").read_text())
+    said = val.probabilities @ np.array(task["matrix"]).T
+    own = said[np.arange(len(said)), val.labels]
+    assert score == pytest.approx(-np.log(own).mean(), rel=1e-5)
+    lines = [json.loads(line)["metrics"] for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert score == pytest.approx(min(line["val/observed_loss"] for line in lines), rel=1e-5)
 
 
 def test_noise_touches_training_and_validation_only_and_each_with_its_own_stream(compose):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from src.evaluation.metrics import Probabilities, mean_present, metric_names
+from src.evaluation.metrics import mean_present, metric_names
 from src.evaluation.working_point import RESAMPLES, interval, resampled, roc_aucs
-from src.task import BoolArray, FloatArray, IntArray
+from src.task import BoolArray, FloatArray, IntArray, Probabilities
 
 
 def gaps(

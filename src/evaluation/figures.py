@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from src.evaluation.metrics import Probabilities, calibration, confusion_matrix, higher_is_better, normalise
+from src.evaluation.metrics import calibration, confusion_matrix, higher_is_better, normalise
 from src.evaluation.physics import natural_weight, scan
 from src.evaluation.style import COLOURS, DASHES, Dash, display, display_all, grid, legend_below, styled
 from src.evaluation.working_point import Score, average_precision_interval
-from src.task import BoolArray, FloatArray, IntArray
+from src.task import BoolArray, FloatArray, IntArray, Probabilities
 
 MANY = 10
 """Up to so many classes, every one is drawn."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from src.evaluation.metrics import METRICS, confusion_matrix, metrics
+from src.evaluation.metrics import METRICS, OBSERVED_LOSS, confusion_matrix, metrics
 from src.task import FloatArray
 
 POSITION = ("resolution", "resolution_x", "resolution_y", "resolution_z")
@@ -47,7 +47,7 @@ class HeadOutput:
 def known_metric(name: str) -> bool:
     """Whether runs can report it: `accuracy`, `recall.cat`, `semantic/recall.shower`, `vertex/resolution`."""
     head, _, metric = name.rpartition("/")
-    return metric.partition(".")[0] in (HEADS.get(head, ()) if head else METRICS)
+    return metric.partition(".")[0] in (HEADS.get(head, ()) if head else (*METRICS, OBSERVED_LOSS))
 
 
 def head_metrics(outputs: Mapping[str, HeadOutput]) -> dict[str, float]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.evaluation.metrics import Probabilities, confusion_matrix, divide, metric_names, weighted_count
+from src.evaluation.metrics import confusion_matrix, divide, metric_names, weighted_count
 from src.evaluation.working_point import at_recall, average_precisions
 
 if TYPE_CHECKING:
-    from src.task import FloatArray, IntArray
+    from src.task import FloatArray, IntArray, Probabilities
 
 CUTS: FloatArray = np.arange(99) / 100
 """0 to 0.98 in steps of 0.01."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from src.component import Component
 from src.models.base import Model
-from src.task import Batch, FloatArray, Split, Task
+from src.task import Batch, FloatArray, Probabilities, Split, Task
 
 if TYPE_CHECKING:
     from src.training import Trainer
@@ -150,6 +150,10 @@ class Strategy(Component, nn.Module):
     def scores(self, model: Model, x: Any) -> Tensor:
         """Probabilities (B, number of predicted classes) for new examples: the softmax of the logits, unless overridden."""
         return self.logits(model, x).float().softmax(dim=1)
+
+    def observed(self, p: Probabilities) -> Probabilities:
+        """P(observed label | x), (n, C), by scores (n, C): they themselves, unless the strategy knows how labels go wrong."""
+        return p
 
     def class_mix(self, seen: FloatArray) -> FloatArray | None:
         """The class mix that the scores are of, up to a factor, (C,), for the one that the loss saw; None: not known."""

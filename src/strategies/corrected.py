@@ -20,7 +20,7 @@ from src.noise_models import estimators
 from src.noise_models.sampling import realised
 from src.strategies.base import Criterion, Predictor, Strategy
 from src.strategies.out_of_fold import out_of_fold
-from src.task import FloatArray, Split, Task
+from src.task import FloatArray, Probabilities, Split, Task
 from src.transition_matrix import TransitionMatrix
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Corrected(Strategy):
     T: Tensor
     factor: Tensor
     """How many times as often as it occurs each observed class counts, (C,), up to a common factor."""
+    valued: Tensor
+    """How much more each true class counts beside that, (C,): where the loss of every label is asked for."""
     begins_with: Source | None = None
     """Where T comes from; None where the training makes do without one."""
 
@@ -73,14 +75,17 @@ class Corrected(Strategy):
         self.counts = np.array(task.class_counts, dtype=np.float64)
         self.register_buffer("T", torch.eye(task.num_classes))
         self.register_buffer("factor", torch.ones(task.num_classes))
+        self.register_buffer("valued", torch.ones(task.num_classes))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        state_dict.setdefault(f"{prefix}factor", self.factor)  # older checkpoints have none
+        for name in ("factor", "valued"):  # older checkpoints have none
+            state_dict.setdefault(f"{prefix}{name}", getattr(self, name))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def sees(self, drawn: FloatArray, counted: FloatArray) -> None:
         seen = drawn if self.asks_every_label else counted
         factor = torch.from_numpy(share(seen / seen.sum(), of=self.counts / self.counts.sum())).to(self.factor)
+        self.valued.copy_(torch.from_numpy(share(counted / counted.sum(), of=seen / seen.sum())))
         if not torch.allclose(factor, self.factor):
             step = (factor / self.factor).double().cpu().numpy()
             self.factor.copy_(factor)
@@ -113,6 +118,17 @@ class Corrected(Strategy):
         if matrix.singular:
             log.warning("%s", hidden(matrix, task.class_names))
 
+    def believed(self) -> Tensor:
+        """T of the examples as the loss sees them, (C, C), as far as it has been learned."""
+        return self.T
+
+    def observed(self, p: Probabilities) -> Probabilities:
+        T, factor, valued = (
+            each.detach().double().cpu().numpy() for each in (self.believed(), self.factor, self.valued)
+        )
+        said: FloatArray = (p / valued) @ T.T / factor
+        return said / said.sum(axis=1, keepdims=True)
+
     def true_mix(self, observed: FloatArray) -> FloatArray | None:
         try:
             return prior_behind(self.of_all(self.now()), observed)
@@ -121,12 +137,8 @@ class Corrected(Strategy):
 
     def class_mix(self, seen: FloatArray) -> FloatArray | None:
         true = self.true_mix(self.counts)
-        if true is None:
-            return None
-        factor: FloatArray = self.factor.double().cpu().numpy()
-        counted = self.counts * factor
-        weight = share(seen / seen.sum(), of=counted / counted.sum())  # of true classes
-        return true * (factor @ self.of_all(self.now()).columns) * weight
+        factor, valued = (each.double().cpu().numpy() for each in (self.factor, self.valued))
+        return None if true is None else true * (factor @ self.of_all(self.now()).columns) * valued
 
     def facts(self, train: Split, folder: Path) -> dict[str, float]:
         return recorded(train, folder)

@@ -71,6 +71,9 @@ class NoiseAdaptation(Corrected):
             state_dict[f"{prefix}noise_layer"] = state_dict.pop(f"{prefix}logits")
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
+    def believed(self) -> Tensor:
+        return self.learned()
+
     def true_mix(self, observed: FloatArray) -> None:
         """Not known: T is learned."""
 

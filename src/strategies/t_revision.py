@@ -52,6 +52,9 @@ class TRevision(Corrected):
         """T + slack, (C, C), columns projected on the simplex."""
         return simplex((self.T + self.slack).T).T
 
+    def believed(self) -> Tensor:
+        return self.revised()
+
     def true_mix(self, observed: FloatArray) -> None:
         """Not known: T is learned."""
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from src.strategies.backward import Backward
+from src.strategies.erm import ERM
 from src.strategies.flipped import Flipped
 from src.strategies.forward import Forward
 from src.strategies.noise_adaptation import NoiseAdaptation
@@ -117,6 +118,17 @@ def test_a_resumed_training_is_not_told_twice():
 def test_a_checkpoint_from_before_counts_all_alike():
     strategy = told(Forward(), OCCURS, np.ones(3))
     state = strategy.state_dict()
-    del state["factor"]
+    del state["factor"], state["valued"]
     strategy.load_state_dict(state)
     np.testing.assert_allclose(strategy.factor.numpy(), 1, atol=1e-6)
+
+
+@drawn_and_weighed
+@pytest.mark.parametrize("strategy", CORRECTED, ids=lambda s: type(s).__name__)
+def test_what_it_says_of_observed_labels_is_of_those_that_occur(strategy, drawn, weights):
+    told(strategy, drawn, weights)
+    expected = T.columns @ HERE
+    np.testing.assert_allclose(
+        strategy.observed(fitted(strategy, drawn)[None])[0], expected / expected.sum(), atol=1e-5
+    )
+    assert np.array_equal(ERM().observed(HERE[None]), HERE[None])
