@@ -5,11 +5,14 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT
 
 BLOCK = re.compile(r"\*\*\d\. `(?P<path>[^`]+)`\*\*.*?```\w+\n(?P<text>.*?)```", re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_worked_example_works_as_written(tmp_path):
     for folder in ("src", "conf", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))

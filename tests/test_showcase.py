@@ -88,7 +88,7 @@ def test_watching_the_test_split_is_not_leaving_it_alone(train):
 
 
 def test_figures_of_a_run_that_left_the_test_alone_are_of_validation(train, tmp_path):
-    train(*RUN, "test=chosen")
+    train(*RUN, "test=chosen", "figures=true")
     folder = only_run(tmp_path / "runs_root")
     assert (folder / "figures" / "confusion.png").exists()
     assert (folder / "figures" / "saliency.png").exists()

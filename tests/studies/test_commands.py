@@ -32,6 +32,7 @@ def test_every_sweep_can_be_planned_and_names_its_study(path, command, tmp_path)
     assert yaml.safe_load(text)["hydra"]["sweeper"]["study"] == path.stem
 
 
+@pytest.mark.slow
 def test_a_study_from_plan_to_report(command, tmp_path):
     question = [
         "-m",
