@@ -11,7 +11,7 @@ from src import runs
 from src.evaluation.statistics import summary
 from src.reproduce.sweeps import Configuration
 from src.reproduce.tables import Row, spread
-from src.reproduce.tuning import Tuned
+from src.reproduce.tuning import Tuned, criterion
 
 NOISE = {"mnist05": "T₀.₅", "mnist06": "T₀.₆", "cifar3": "CIFAR"}
 CLASSES = 3
@@ -169,7 +169,7 @@ def rates(chosen: Mapping[str, Sequence[Tuned]]) -> list[Row]:
     """Network → its methods' learning rates."""
     return [
         {"network": network, "noise": NOISE[one.noise], "method": one.strategy, "rate": f"{one.rate:g}",
-         "tried": " ".join(f"{rate:g}" for rate in one.tried), "noisy validation accuracy": f"{one.value:.4f}",
+         "tried": " ".join(f"{rate:g}" for rate in one.tried), "chosen by": criterion(one.strategy), "value": f"{one.value:.4f}",
          "at the edge of those tried": "yes" if one.at_the_edge else "no"}
         for network, tuned in chosen.items() for one in tuned
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from src.reproduce.label_noise_tables import Method
 from src.reproduce.page import main
 from src.reproduce.sweeps import Configuration, Places, conditions, write_sweep
 from src.reproduce.tables import latex, markdown, spread
-from src.reproduce.tuning import Tuned, space, tuned
+from src.reproduce.tuning import Tuned, criterion, space, tuned
 from tests.datasets.files import make_idx
 
 
@@ -46,12 +46,41 @@ def configuration(value, runs=None, **choices):
     return Configuration({"noise_model": "mnist06"} | named, runs or {}, value, Path("trial"))
 
 
-def test_every_method_gets_its_own_best_rate():
-    values = {("erm", 0.01): 0.3, ("erm", 0.1): 0.4, ("erm", 1.0): 0.35, ("forward", 0.1): 0.2, ("forward", 1.0): 0.5}
-    found = tuned(configuration(v, strategy=s, optimizer__lr=rate) for (s, rate), v in values.items())
-    assert [(one.strategy, one.rate, one.at_the_edge) for one in found] == [("erm", 0.1, False), ("forward", 1.0, True)]
+def tried(folder, measured):
+    """One configuration for each (strategy, rate) → (val/observed_loss, val/accuracy), of one seed each."""
+    for k, ((strategy, rate), (loss, accuracy)) in enumerate(measured.items()):
+        run = folder / str(k)
+        run.mkdir()
+        (run / "metrics.json").write_text(json.dumps({"val/observed_loss": loss, "val/accuracy": accuracy}))
+        yield configuration(accuracy, {"0": run}, strategy=strategy, optimizer__lr=rate)
+
+
+def test_every_method_gets_its_own_best_rate(tmp_path):
+    measured = {
+        ("erm", 0.1): (0.9, 0.3), ("erm", 0.01): (1.0, 0.9), ("erm", 1.0): (0.9, 0.4),  # by loss, of equals the smaller
+        ("forward", 1.0): (0.5, 0.2), ("forward", 0.1): (0.7, 0.3),
+        ("gce", 0.1): (0.1, 0.3), ("gce", 1.0): (0.9, 0.4), ("gce", 3.0): (0.2, 0.2),  # by accuracy
+    }  # fmt: skip
+    found = tuned(tried(tmp_path, measured))
+    assert [(one.strategy, one.rate, one.value, one.at_the_edge) for one in found] == [
+        ("erm", 0.1, 0.9, False), ("forward", 1.0, 0.5, True), ("gce", 1.0, 0.4, False),
+    ]  # fmt: skip
     assert found[0].tried == (0.01, 0.1, 1.0)
-    assert list(space(found).values()) == [[["mnist06", "erm", 0.1], ["mnist06", "forward", 1.0]]]
+    assert list(space(found).values()) == [
+        [["mnist06", "erm", 0.1], ["mnist06", "forward", 1.0], ["mnist06", "gce", 1.0]]
+    ]
+    rows = tables.rates({"LeNet": found})
+    assert [row["chosen by"] for row in rows] == ["val/observed_loss"] * 2 + ["val/accuracy"]
+
+
+def test_only_a_method_that_predicts_wrong_labels_is_chosen_by_their_likelihood():
+    """All methods whose rates the sweeps choose are of one of the two kinds."""
+    from src.reproduce.sweeps import question
+
+    for name in ("label_noise", "label_noise_cnn"):
+        for strategy in question(name)["hydra"]["sweeper"]["space"]["strategy"].split(","):
+            corrected = strategy in ("forward", "backward", "noise_adaptation", "t_revision")
+            assert (criterion(strategy) == "val/observed_loss") == (corrected or strategy == "erm"), strategy
 
 
 def run_of(folder, accuracies, noisy):
