@@ -158,3 +158,15 @@ def test_mistakes_are_sentences(compose, wrong, why):
 def test_too_many_clean_examples_are_refused(run):
     with pytest.raises(UserError, match=r"dataset.clean.per_class=500 leaves too few to learn from"):
         run("dataset.clean.per_class=500")
+
+
+@pytest.mark.parametrize("protocol", [["single"], ["repeats"], ["kfold"], ["kfold", "protocol.pool=test", "noise_model=none"]])
+@pytest.mark.parametrize("seed", [0, 3])
+def test_no_protocol_learns_from_the_clean_set_or_tests_on_it(compose, protocol, seed):
+    name, *options = protocol
+    cfg = config.check(compose(*FEW, f"protocol={name}", *options, f"seed={seed}"))
+    splits = experiment.prepare(cfg, experiment.read(cfg)).splits
+    clean, *others = (set(part.rows.tolist()) for part in (splits.clean, splits.train, splits.val, splits.test))
+    assert len(clean) == 20
+    assert [len(clean & rows) for rows in others] == [0, 0, 0]
+    assert np.array_equal(splits.clean.labels, splits.clean.clean)
