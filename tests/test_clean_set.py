@@ -160,7 +160,9 @@ def test_too_many_clean_examples_are_refused(run):
         run("dataset.clean.per_class=500")
 
 
-@pytest.mark.parametrize("protocol", [["single"], ["repeats"], ["kfold"], ["kfold", "protocol.pool=test", "noise_model=none"]])
+@pytest.mark.parametrize(
+    "protocol", [["single"], ["repeats"], ["kfold"], ["kfold", "protocol.pool=test", "noise_model=none"]]
+)
 @pytest.mark.parametrize("seed", [0, 3])
 def test_no_protocol_learns_from_the_clean_set_or_tests_on_it(compose, protocol, seed):
     name, *options = protocol
