@@ -130,8 +130,12 @@ def sections(found: dict[str, list[Configuration]]) -> Iterator[Section]:
             )
             yield f"{name}_weights", f"{what}: where the weight went", tables.weights(one, varied.x, heading)
     if one := found.get(CROSSED):
-        title = "High loss or low loss: test balanced accuracy, mean (sd)"
-        yield "crossed", title, tables.crossed(one)
+        what, values = "High loss or low loss", tables.measured(one, tables.condition, "test/balanced_accuracy")
+        yield "crossed", f"{what}: test balanced accuracy, mean (sd)", tables.crossed(values)
+        yield (
+            "crossed_differences", f"{what}: test balanced accuracy less that of plain training, paired by seed",
+            tables.less_plain(values, tables.named),
+        )  # fmt: skip
     for name, published in PUBLISHED.items():
         by_noise: dict[str, list[Configuration]] = {}
         for each in found.get(name, ()):

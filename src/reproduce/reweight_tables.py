@@ -112,20 +112,26 @@ def ranking(values: Values, x: float, metric: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def crossed(found: Iterable[Configuration]) -> list[Row]:
-    """High loss or low loss: balanced accuracy under imbalance, wrong labels, and both."""
-    columns = ("neither", "imbalance", "wrong labels", "both")
+CONDITIONS = ("neither", "imbalance", "wrong labels", "both")
 
-    def column(choices: Choices) -> float:
-        imbalanced = len(set(json.loads(choices["dataset.class_counts"]))) > 1
-        return imbalanced + 2 * (float(choices["noise_model.rate"]) > 0)
 
-    cells = measured(found, column, "test/balanced_accuracy")
-    order = sorted(cells, key=lambda name: (name != PLAIN, FAVOURS.get(name, "z"), name))
+def condition(choices: Choices) -> float:
+    """Which of CONDITIONS, from 0."""
+    imbalanced = len(set(json.loads(choices["dataset.class_counts"]))) > 1
+    return imbalanced + 2.0 * (float(choices["noise_model.rate"]) > 0)
+
+
+def named(condition: float) -> str:
+    return CONDITIONS[int(condition)]
+
+
+def crossed(values: Values) -> list[Row]:
+    """High loss or low loss: each method under imbalance, wrong labels, and both; values are by `condition`."""
+    order = sorted(values, key=lambda name: (name != PLAIN, FAVOURS.get(name, "z"), name))
     return [
         {"method": name, "lets count more": FAVOURS.get(name, "")}
-        | {title: spread(cells[name].get(at, {}).values()) for at, title in enumerate(columns)}
-        | {"n": str(min(map(len, cells[name].values())))}
+        | {named(at): spread(values[name].get(at, {}).values()) for at in range(len(CONDITIONS))}
+        | {"n": str(min(map(len, values[name].values())))}
         for name in order
     ]
 

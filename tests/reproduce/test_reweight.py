@@ -114,11 +114,16 @@ def test_high_and_low_loss_are_crossed_with_imbalance_and_noise(tmp_path):
         choices = {"strategy": strategy, "dataset__class_counts": counts, "noise_model__rate": rate, **more}
         return configuration(tmp_path, seeds, **choices)
 
-    rows = tables.crossed([
+    found = [
         of("self_paced", [9, 9], 0.4, 0.8), of("hard_mining", [9, 1], 0.0, 0.7), of("erm", [9, 9], 0.0, 0.9),
         of("erm", [9, 1], 0.4, 0.5), of("coteaching", [9, 1], 0.4, 0.6, strategy__stratify="true"),
         of("coteaching", [9, 1], 0.4, 0.3, strategy__stratify="false"),
-    ])  # fmt: skip
+    ]  # fmt: skip
+    sections = {name: rows for name, _, rows in study.sections({study.CROSSED: found})}
+    rows = sections["crossed"]
+    (both, by_class) = sections["crossed_differences"]
+    assert (both["method"], both["at"], both["difference"]) == ("coteaching", "both", "-0.2000")
+    assert (by_class["method"], by_class["difference"]) == ("coteaching by class", "+0.1000")
     assert [row["method"] for row in rows] == [
         "plain",
         "hard mining",
