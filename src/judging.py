@@ -84,7 +84,7 @@ def class_mixes(
     strategy = experiment.strategy
     if strategy.predicts != "class" or experiment.trainer.finetune_steps:
         return None
-    if experiment.imbalance_strategy.batchwise:  # its weights follow the model's mistakes
+    if experiment.imbalance_strategy.batchwise:  # its weights follow the model's mistakes, or who else is in the batch
         return None
     if getattr(experiment.dataset, "weighting", None) == "loss":  # the loss saw weights, and only counts are known
         return None

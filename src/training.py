@@ -449,7 +449,6 @@ class Trainer:
                 if self.options.clip_norm is not None:
                     losses["gradient_norm"] = clip(optimizer, self.options.clip_norm)
                 optimizer.step()
-                strategy.after_step()
                 if schedule is not None:
                     schedule.step()
                 for name, value in losses.items():

@@ -33,13 +33,12 @@ class ClassWeights(Weighted):
     def weights_for(self, counts: IntArray) -> FloatArray:
         present = counts > 0
         if isinstance(self.given, str):
-            weights = np.where(present, 1 / np.where(present, counts, 1), 0)
-        elif len(self.given) == len(counts):
-            weights = np.where(present, self.given, 0)
-        else:
+            return np.where(present, counts.sum() / (present.sum() * np.where(present, counts, 1)), 0.0)
+        if len(self.given) != len(counts):
             raise UserError(
                 f"imbalance_strategy.weights={self.given}: {len(self.given)} weights for {len(counts)} classes"
             )
+        weights = np.where(present, self.given, 0)
         return np.asarray(weights * counts.sum() / (weights * counts).sum())
 
     def criterion(self, log_probs: Tensor, y: Tensor) -> Tensor:

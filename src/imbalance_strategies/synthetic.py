@@ -30,7 +30,9 @@ class Mixtures:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("i", "j", "u")))
 
     def of(self, x: Floats) -> Floats:
-        """The mixtures (m, d) of the rows of x (n, d), in its own precision."""
+        """The mixtures (m, d) of the rows of x (n, d), in its own precision. Raises TypeError for integers, which wrap."""
+        if not np.issubdtype(x.dtype, np.floating):
+            raise TypeError(f"mixtures are of floats, not {x.dtype}")
         return (x[self.i] + self.u[:, None] * (x[self.j] - x[self.i])).astype(x.dtype)
 
 

@@ -129,9 +129,6 @@ class Strategy(Component, nn.Module):
         """What is optimised, and how where it differs from the optimizer's options; the first group is the model's."""
         return [{"params": [*model.parameters(), *self.parameters()]}]
 
-    def after_step(self) -> None:
-        """Called after each of the optimizer's steps: for what learns by another one, whose state is in the state_dict."""
-
     def sees(self, drawn: FloatArray, counted: FloatArray) -> None:
         """Told before each epoch of which class mix its examples are drawn, and of which the loss is, weights included.
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from src.models.base import Model
@@ -55,9 +56,10 @@ class MetaGradient:
         """(f_i with their graph, ⟨∇f_i, direction⟩ without one), both (B,), from the training step's one pass."""
         parameters = trainable(model)
         if not self._has_forward_mode(model, batch, criterion, direction):
-            losses = criterion(model(batch.x).log_softmax(dim=1), batch.y)
+            with plain_attention():
+                losses = criterion(model(batch.x).log_softmax(dim=1), batch.y)
             return losses, _double_vjp(losses, parameters, direction)
-        with forward_ad.dual_level():
+        with forward_ad.dual_level(), plain_attention():
             duals = {name: forward_ad.make_dual(value, direction[name]) for name, value in parameters.items()}
             logits: Tensor = functional_call(model, duals, (batch.x,))
             primal, tangent = forward_ad.unpack_dual(criterion(logits.log_softmax(dim=1), batch.y))
@@ -76,6 +78,11 @@ class MetaGradient:
         return self.forward_mode
 
 
+def plain_attention() -> contextlib.AbstractContextManager[None]:
+    """The others' kernels have neither forward-mode nor second derivatives."""
+    return sdpa_kernel(SDPBackend.MATH)
+
+
 def trainable(model: Model) -> dict[str, Tensor]:
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
@@ -83,7 +90,7 @@ def trainable(model: Model) -> dict[str, Tensor]:
 def _aside(model: Model, parameters: Named, batch: Batch, criterion: Criterion) -> Tensor:
     """Per-example losses (B,) with other parameters and a copy of the buffers."""
     buffers = {name: value.clone() for name, value in model.named_buffers()}
-    with _without_chance(model):
+    with _without_chance(model), plain_attention():
         logits: Tensor = functional_call(model, {**parameters, **buffers}, (batch.x,))
     return criterion(logits.log_softmax(dim=1), batch.y)
 

@@ -20,9 +20,9 @@ class MetaWeightNet(Weighting):
 
     θ̂ = θ - step · ∇_θ Σ w_i f_i is a virtual step (equation 5) and V's gradient is that of the clean loss at θ̂ (equation
     6): -step · Σ_i ⟨∇f_i(θ), ∇f_clean(θ̂)⟩ ∇w_i, for which no second derivative is needed. V learns by an Adam of its own,
-    whose steps do not depend on how small that gradient is, after the model's: weights are those before it. normalise:
-    w_i = V_i / B (batch_size), as in the paper's equations, where all weights grow until V is 1, or V_i / ΣV
-    (weight_sum), as in its code.
+    whose steps do not depend on how small that gradient is; the model then learns by the new weights (equation 7).
+    normalise: w_i = V_i / B (batch_size), as in the paper's equations, where all weights grow until V is 1, or
+    V_i / ΣV (weight_sum), as in its code.
     """
 
     uses_clean = chooses = True
@@ -49,10 +49,6 @@ class MetaWeightNet(Weighting):
     def parameter_groups(self, model: Model) -> ParameterGroups:
         return [{"params": [*model.parameters()]}]
 
-    def after_step(self) -> None:
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-
     def get_extra_state(self) -> dict[str, Any]:
         return self.optimizer.state_dict()
 
@@ -64,19 +60,24 @@ class MetaWeightNet(Weighting):
     ) -> dict[str, Tensor]:
         assert clean is not None
         losses = self.criterion(model(source.x).log_softmax(dim=1), source.y)
-        weight = self.weigh(losses.detach())
+        meta = self.learn(model, source, clean, losses)
+        weight = self.weigh(losses.detach()).detach()
         self.record(source, weight)
+        value = self.net(losses.detach()[:, None]).detach().mean()
+        return {"total": (weight * losses).sum(), "meta": meta, "weight": value}
+
+    def learn(self, model: Model, source: Batch, clean: Batch, losses: Tensor) -> Tensor:
+        """A step of V; returns what it lowers. The losses (B,) keep their graph."""
+        weight = self.weigh(losses.detach())
         weighted = (weight.detach() * losses).sum()
-        now = trainable(model)
-        gradients = torch.autograd.grad(weighted, [*now.values()], materialize_grads=True)
+        gradients = torch.autograd.grad(
+            weighted, [*trainable(model).values()], retain_graph=True, materialize_grads=True
+        )
         meta = self.meta_loss(model, source, clean, weight, gradients)
-        # The virtual step's gradient is the real one's: a linear function that has it spares a second backward pass.
-        linear = torch.stack([(g * p).sum() for g, p in zip(gradients, now.values(), strict=True)]).sum()
-        return {
-            "total": linear + (weighted - linear).detach() + meta,
-            "meta": meta.detach(),
-            "weight": self.net(losses.detach()[:, None]).detach().mean(),
-        }
+        meta.backward(inputs=[*self.net.parameters()])
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return meta.detach()
 
     def weigh(self, losses: Tensor) -> Tensor:
         """w (B,) for losses (B,); its gradient reaches V alone."""

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
 from src.imbalance_strategies.class_weights import ClassWeights
@@ -17,10 +19,17 @@ def made(labels=LABELS, **options):
 def test_weights_equal_scikit_learns_and_average_to_one_over_the_examples():
     weights = made().weights.double()
     oracle = compute_class_weight("balanced", classes=np.array([0, 1]), y=LABELS)
-    np.testing.assert_allclose(made().weights_for(np.bincount(LABELS)), oracle, rtol=1e-14)
+    assert np.array_equal(made().weights_for(np.bincount(LABELS)), oracle)
     torch.testing.assert_close(weights, torch.from_numpy(oracle), rtol=1e-6, atol=0)  # kept in float32
     assert weights[LABELS].mean().item() == pytest.approx(1, abs=1e-6)
     assert [round(w, 3) for w in weights.tolist()] == [8.767, 0.530]  # the emulsion study's
+
+
+@given(st.lists(st.integers(1, 500), min_size=2, max_size=12).map(np.array))
+def test_weights_of_any_counts_are_scikit_learns_to_the_bit(counts):
+    classes = np.arange(len(counts))
+    oracle = compute_class_weight("balanced", classes=classes, y=np.repeat(classes, counts))
+    assert np.array_equal(ClassWeights().weights_for(counts), oracle)
 
 
 def test_the_two_normalisations_differ_and_each_is_torchs():

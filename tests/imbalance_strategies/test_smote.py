@@ -108,6 +108,12 @@ def test_new_pictures_are_floats_behind_the_old_ones_and_say_where_they_come_fro
     assert (longer.keys["parent_i"][:169] == -1).all()
 
 
+def test_integers_are_not_mixed():
+    x, y = np.zeros((12, 3), np.uint8), np.repeat([0, 1], [8, 4])
+    with pytest.raises(TypeError, match="mixtures are of floats, not uint8"):
+        smote(x, y, 1.0, 3, np.random.RandomState(0)).of(x)
+
+
 def test_bytes_do_not_wrap():
     """As they do in imbalanced-learn, whose differences of uint8 are modulo 256."""
     x = floats(extended())

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from src.imbalance_strategies.class_weights import ClassWeights
 from src.models.base import Model
@@ -20,6 +21,7 @@ from src.models.wrn import WRN
 from src.seeding import seed_torch
 from src.strategies.base import negative_log_likelihood
 from src.strategies.meta_gradient import MetaGradient, trainable
+from src.strategies.meta_weight_net import MetaWeightNet
 from src.strategies.reweight import Reweight
 from src.strategies.weighting import proportional
 from src.task import Batch, Task
@@ -70,6 +72,31 @@ class WithoutForwardMode(LeNet):
         return super().features(Opaque.apply(x * self.convolutions[0].weight.mean()))
 
 
+class Attention(Model):
+    """Rows of a picture that attend to each other; its fast kernels have first derivatives only."""
+
+    def setup(self, task):
+        self.layer = nn.TransformerEncoderLayer(SIDE, 2, 16, dropout=0.0, batch_first=True)
+        self.head = nn.Linear(SIDE, task.num_classes)
+
+    def features(self, x):
+        return self.layer(x.squeeze(1)).mean(dim=1)
+
+    def classify(self, z):
+        return self.head(z)
+
+
+class Recurrent(Attention):
+    """Rows of a picture in turn, by a layer without forward mode."""
+
+    def setup(self, task):
+        self.layer = nn.LSTM(SIDE, 8, batch_first=True)
+        self.head = nn.Linear(8, task.num_classes)
+
+    def features(self, x):
+        return self.layer(x.squeeze(1))[0][:, -1]
+
+
 class Frozen(ResNet18):
     """Its first stages keep their weights, and their statistics."""
 
@@ -89,6 +116,8 @@ MODELS = {
     "mobilenet": lambda: MobileNet(width=0.25, hidden=8),
     "resnet18, frozen": lambda: Frozen(hidden=(8,)),
     "no forward mode": WithoutForwardMode,
+    "attention": Attention,
+    "recurrent": Recurrent,
 }
 
 
@@ -117,6 +146,7 @@ def by_double_backward(model, source, clean, step=0.1):
 
     usual = [(layer, layer.training) for layer in model.modules()]
 
+    @sdpa_kernel(SDPBackend.MATH)  # the others have no second derivatives
     def losses(parameters, batch, chance=False):
         buffers = {name: value.clone() for name, value in model.named_buffers()}
         for layer, training in usual:
@@ -181,18 +211,23 @@ def test_other_errors_are_not_swallowed():
         ready(model).losses_and_alignment(model, wrong, batch(4, 2))
 
 
-def test_the_step_is_the_only_pass_that_touches_running_statistics_or_chance():
-    model, source, clean = made("batch norm"), batch(16, 1), batch(6, 2)
-    strategy = ready(model)
+@pytest.mark.parametrize("name", ["batch norm", "resnet32", "wrn"])
+@pytest.mark.parametrize("strategy", [Reweight, MetaWeightNet])
+def test_the_step_is_the_only_pass_that_touches_running_statistics_or_chance(name, strategy):
+    model, source, clean = made(name), batch(16, 1), batch(6, 2)
+    strategy = strategy()
+    strategy.setup(task(), model, negative_log_likelihood)
+    strategy.double()
     torch.manual_seed(0)
-    strategy.loss(model, source, None, clean, 0.0)
+    strategy.loss(model, source, None, clean, 0.0)["total"].backward()
     after = torch.rand(3)
     assert all(layer.training for layer in model.modules())
-    once = made("batch norm")
+    once = made(name)
     torch.manual_seed(0)
     once(source.x)
     assert torch.equal(torch.rand(3), after)
-    assert int(model.get_buffer("first.1.num_batches_tracked")) == 1
+    counted = {int(value) for name, value in model.named_buffers() if name.endswith("num_batches_tracked")}
+    assert counted == {1}
     for (name, value), other in zip(model.named_buffers(), once.buffers(), strict=True):
         torch.testing.assert_close(value, other, rtol=1e-12, atol=1e-14, msg=name)
 
