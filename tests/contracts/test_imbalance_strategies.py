@@ -8,30 +8,14 @@ from src.datasets.inputs import ArrayInputs
 from src.imbalance_strategies.weighted import Weighted
 from src.task import Split
 from tests.contracts import yamls
+from tests.contracts.sized import ready
 
 names = pytest.mark.parametrize("name", yamls.names("imbalance_strategy"))
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [900, 90, 10]))
 
 
-class Sized(ArrayInputs):
-    """Vectors that say, as graphs do, how large each of them is."""
-
-    def __init__(self, n):
-        super().__init__(np.zeros((n, 1), dtype=np.float32))
-        self.sizes = np.random.default_rng(1).integers(1, 1000, n)
-
-
-def ready(strategy, labels):
-    """Set up, and shown the examples, sized ones: steps take 7 of them."""
-    n = len(labels)
-    strategy.setup(labels, 3)
-    zeros, ones = np.zeros(n, dtype=np.int64), np.ones(n)
-    strategy.meet(Split(Sized(n), np.arange(n), labels, labels, zeros, ones, ones.astype(bool)), 7)
-    return strategy
-
-
 def made(name):
-    return ready(yamls.build("imbalance_strategy", name), LABELS)
+    return ready(yamls.build("imbalance_strategy", name), LABELS, 3, batch_size=7)
 
 
 @names
@@ -176,9 +160,9 @@ def test_a_missing_class_is_survived(name):
     with np.errstate(all="raise"):
         if isinstance(strategy, Weighted):
             with pytest.warns(UserWarning, match="no training example of class"):
-                ready(strategy, np.repeat([0, 2], 5))
+                ready(strategy, np.repeat([0, 2], 5), 3, batch_size=7)
         else:
-            ready(strategy, np.repeat([0, 2], 5))
+            ready(strategy, np.repeat([0, 2], 5), 3, batch_size=7)
     assert set(np.repeat([0, 2], 5)[strategy.order(np.random.default_rng(0))]) == {0, 2}
     assert np.isfinite(strategy.effective_prior()).all()
     assert strategy.effective_prior()[1] == 0
