@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from src.component import PositiveInt
 from src.imbalance_strategies.base import ImbalanceStrategy
 from src.imbalance_strategies.members import Members
 from src.task import FloatArray, IntArray
 
 
 class Undersample(ImbalanceStrategy):
-    """As many examples of each class as the rarest has, without replacement (imbalanced-learn's RandomUnderSampler)."""
+    """As many examples of each class as the rarest has, without replacement (imbalanced-learn's RandomUnderSampler).
+
+    An epoch is `draws` such parts, one after the other: where the rarest class has few, a single one is a step or two.
+    """
 
     balances = True
 
-    def __init__(self, *, redraw: bool = True) -> None:
-        self.redraw = redraw
+    def __init__(self, *, redraw: bool = True, draws: PositiveInt = 1) -> None:
+        self.redraw, self.draws = redraw, draws
 
     def setup(self, labels: IntArray, num_classes: int) -> None:
         super().setup(labels, num_classes)
@@ -23,6 +27,9 @@ class Undersample(ImbalanceStrategy):
         self.kept: IntArray | None = None
 
     def order(self, rng: np.random.Generator) -> IntArray:
+        return np.concatenate([self._part(rng) for _ in range(self.draws)])
+
+    def _part(self, rng: np.random.Generator) -> IntArray:
         if self.redraw or self.kept is None:
             self.kept = undersampled(self.members, rng)
         return rng.permutation(self.kept)

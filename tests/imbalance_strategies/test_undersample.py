@@ -26,6 +26,17 @@ def test_without_redrawing_the_same_part_comes_in_another_order():
     assert first.tolist() != second.tolist()
 
 
+@pytest.mark.parametrize("redraw", [True, False])
+def test_an_epoch_of_several_draws_is_one_part_after_the_other(redraw):
+    order, _ = orders(draws=3, redraw=redraw)
+    parts = order.reshape(3, 30)
+    for part in parts:
+        assert np.bincount(LABELS[part]).tolist() == [10, 10, 10]
+        assert len(set(part)) == 30
+    assert (set(parts[0]) == set(parts[1])) != redraw
+    assert np.array_equal(parts[0], orders(redraw=redraw)[0])
+
+
 @pytest.mark.parametrize("counts", [[900, 90, 10], [10, 90, 900], [20, 20, 5, 20]])
 def test_the_indices_are_imbalanced_learns(counts):
     sampling = pytest.importorskip("imblearn.under_sampling")
