@@ -84,7 +84,7 @@ class TrainerOptions(Component):
         if not monitor.startswith("val/"):
             raise ValueError(f"monitor={monitor}: give a validation metric (val/...)")
         if not known_metric(monitor.removeprefix("val/")):
-            known = [f"val/{metric}" for metric in METRICS]
+            known = [f"val/{metric}" for metric in (*METRICS, OBSERVED_LOSS)]
             raise ValueError(f"monitor={monitor}: runs do not report it{did_you_mean(monitor, known)}")
         if stop == "ewma" and higher_is_better(monitor):
             raise ValueError(f"stop=ewma watches a loss, and monitor={monitor} is none: set trainer.monitor=val/loss")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from src.component import Component, NonNegativeInt, OpenFraction, PositiveFloat, PositiveInt
 from src.errors import UserError, did_you_mean
 from src.evaluation.heads import known_metric
-from src.evaluation.metrics import METRICS, higher_is_better
+from src.evaluation.metrics import METRICS, OBSERVED_LOSS, higher_is_better
 from src.evaluation.physics import CUT_METRICS
 from src.provenance import mask
 
@@ -150,9 +150,10 @@ def _problem(name: str, oracle: bool) -> str | None:
     split, _, head = split.partition("/") if "/" in split else (split, "", "")
     measured = split.split(".")[0] in {"val", "val_clean", "val_natural", "test", "test_natural"}
     reported = {"roc_auc", "a_distance"} if split.endswith(".gap") else {*METRICS, *CUT_METRICS}
+    reported |= {OBSERVED_LOSS} if split == "val" else set()
     exists = known_metric(f"{head}/{metric}") if head else metric.partition(".")[0] in reported
     if name != "cost/parameters" and not (measured and exists):
-        known = [*(f"val/{known}" for known in (*METRICS, *CUT_METRICS)), GAP, "cost/parameters"]
+        known = [*(f"val/{known}" for known in (*METRICS, OBSERVED_LOSS, *CUT_METRICS)), GAP, "cost/parameters"]
         return f"objective {name}: runs do not report it{did_you_mean(name, known)} (runs report: {', '.join(known)})"
     if split not in {"val", "val.gap", "cost"} and not oracle:
         return (

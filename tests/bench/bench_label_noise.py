@@ -25,7 +25,7 @@ from tests.bench.bench_training import epoch_of
 from tests.bench.table import Row, paired_ratios, seconds
 
 ROOT = Path(__file__).parents[2]
-TASK = Task(("t-shirt", "trouser", "dress"), ("all",), "image", (1, 28, 28))
+TASK = Task(("t-shirt", "trouser", "dress"), ("all",), "image", (1, 28, 28), class_counts=(512, 512, 512))
 STEPS, BATCH, N = 12, 128, 9
 
 
