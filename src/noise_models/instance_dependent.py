@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -17,13 +19,14 @@ STEEPEST = 100
 
 
 class InstanceDependent(NoiseModel):
-    """An example x of class y is mislabelled with its own probability q, as a class that its features suggest.
+    """An example x of class y is mislabelled with a probability q(x), as a class that its features suggest.
 
-    q is normal with standard deviation `spread`, cut to [0, 1], and has the mean `rate`; the wrong class is drawn from
-    softmax(sharpness · W_y x) without y, where the entries of the (C, d) matrix W_y are standard normal (after Xia 2020,
-    Part-dependent label noise, algorithm 2). Unlike there, `rate` is the mean after the cut, not before; x is scaled to
-    length 1, which `sharpness` makes up for; and W depends on `pattern` alone, so that training, validation and every
-    seed share one mechanism.
+    q is normal with standard deviation `spread`, cut to [0, 1], and has the mean `rate` in every class: the example has
+    that quantile of it which u_y · x has among its class. The wrong class is drawn from softmax(sharpness · W_y x)
+    without y. The entries of u_y (d) and of the (C, d) matrix W_y are standard normal (after Xia 2020, Part-dependent
+    label noise, algorithm 2). Unlike there, q follows from x and is not drawn; `rate` is the mean after the cut, not before; x is
+    scaled to length 1, which `sharpness` makes up for; and u and W depend on `pattern` alone, so that training,
+    validation and every seed share one mechanism. Hidden labels stay so.
     """
 
     class_conditional = False
@@ -54,36 +57,36 @@ class InstanceDependent(NoiseModel):
         if not len(split):
             return split.labels
         size = int(np.prod(split.inputs.shape))
-        weights = numpy_stream(self.pattern, "instance-dependent noise").standard_normal(
-            (num_classes, size, num_classes)
-        )
-        flips = rng.random(len(split)) < self._rates(len(split), rng)
+        stream = numpy_stream(self.pattern, "instance-dependent noise")
+        weights = stream.standard_normal((num_classes, size, num_classes))
+        difficulty = stream.standard_normal((num_classes, size))
         observed = split.labels.copy()
-        for positions in np.array_split(np.flatnonzero(flips), max(1, int(flips.sum()) // CHUNK)):
-            x = (
-                split.inputs.fetch(torch.from_numpy(split.rows[positions]), torch.device("cpu"))
-                .flatten(1)
-                .double()
-                .numpy()
-            )
-            x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-            true = split.labels[positions]
-            for label in np.unique(true):
-                members = true == label
-                logits = self.sharpness * x[members] @ weights[label]
-                logits += rng.gumbel(size=logits.shape)  # argmax of logits + Gumbel noise ~ softmax
-                logits[:, label] = -np.inf
-                observed[positions[members]] = logits.argmax(axis=1)
+        for label in np.unique(split.labels[split.labels >= 0]):
+            members = np.flatnonzero(split.labels == label)
+            hard = np.concatenate([x @ difficulty[label] for x in _directions(split, members)])
+            q = self.rates(len(members))[hard.argsort(kind="stable").argsort(kind="stable")]
+            wrong = members[rng.random(len(members)) < q]
+            logits = np.concatenate([x @ weights[label] for x in _directions(split, wrong)]) * self.sharpness
+            logits += rng.gumbel(size=logits.shape)  # argmax of logits + Gumbel noise ~ softmax
+            logits[:, label] = -np.inf
+            observed[wrong] = logits.argmax(axis=1)
         return observed
 
-    def _rates(self, n: int, rng: np.random.Generator) -> FloatArray:
-        """Each example's probability of a wrong label, (n,)."""
+    def rates(self, n: int) -> FloatArray:
+        """n equally spaced quantiles of q, (n,), ascending."""
         from scipy.stats import truncnorm
 
         if not self.spread or self.rate in (0, 1):
             return np.full(n, self.rate)
         cut = unit_normal(truncated_centre(self.rate, self.spread), self.spread)
-        return np.asarray(truncnorm.rvs(**cut, size=n, random_state=rng))
+        return np.asarray(truncnorm.ppf((np.arange(n) + 0.5) / n, **cut))
+
+
+def _directions(split: Split, positions: IntArray) -> Iterator[FloatArray]:
+    """Inputs at these positions as vectors of length 1, (chunk, d)."""
+    for chunk in np.array_split(positions, max(1, len(positions) // CHUNK)):
+        x = split.inputs.fetch(torch.from_numpy(split.rows[chunk]), torch.device("cpu")).flatten(1).double().numpy()
+        yield x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
 def truncated_centre(mean: float, spread: float) -> float:

@@ -15,7 +15,7 @@ class UniformPublished(NoiseModel):
 
     So does the code of Ren 2018 with what the paper calls UniformFlip. The last class receives no label and loses a
     share `rate` of its own. Of ten equally frequent classes at rate .4, 36 % of the labels are wrong, and 6 % are the
-    last class, 10.4 % each other.
+    last class, 10.4 % each other. Hidden labels stay so.
     """
 
     def __init__(self, *, rate: Fraction = 0.4) -> None:
@@ -28,6 +28,7 @@ class UniformPublished(NoiseModel):
 
     def corrupt(self, split: Split, num_classes: int, rng: np.random.Generator) -> IntArray:
         observed = split.labels.copy()
-        redrawn = rng.permutation(len(observed))[: int(len(observed) * self.rate)]
+        shown = np.flatnonzero(observed >= 0)
+        redrawn = rng.permutation(shown)[: int(len(shown) * self.rate)]
         observed[redrawn] = rng.integers(0, num_classes - 1, len(redrawn))
         return observed

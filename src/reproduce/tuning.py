@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from src.errors import UserError
 from src.evaluation.metrics import higher_is_better
 from src.reproduce.sweeps import Configuration
 
@@ -38,11 +39,15 @@ class Tuned:
 
 
 def tuned(found: Iterable[Configuration]) -> list[Tuned]:
-    """The best rate of every method under every noise model; of equally good ones the smallest."""
+    """The best rate of every method under every noise model; of equally good ones the smallest. Raises UserError for a rate without one."""
     measured: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for one in found:
         noise, strategy = one.choices["noise_model"], one.choices["strategy"]
-        value = float(np.mean([*one.metric(criterion(strategy)).values()]))
+        value = float(np.mean(list(one.metric(criterion(strategy)).values()) or np.nan))
+        if not np.isfinite(value):
+            raise UserError(
+                f"{one.folder}: its runs have no {criterion(strategy)}, by which the rate of {strategy} is chosen"
+            )
         measured.setdefault((noise, strategy), []).append((float(one.choices["optimizer.lr"]), value))
     best = []
     for (noise, strategy), tries in sorted(measured.items()):

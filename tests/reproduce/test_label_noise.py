@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from src.errors import UserError
 from src.reproduce import label_noise as study
 from src.reproduce import label_noise_tables as tables
 from src.reproduce.label_noise_tables import Method
@@ -71,6 +72,11 @@ def test_every_method_gets_its_own_best_rate(tmp_path):
     ]
     rows = tables.rates({"LeNet": found})
     assert [row["chosen by"] for row in rows] == ["val/observed_loss"] * 2 + ["val/accuracy"]
+
+
+def test_a_rate_that_nothing_is_known_of_is_a_sentence(tmp_path):
+    with pytest.raises(UserError, match="its runs have no val/observed_loss, by which the rate of erm is chosen"):
+        tuned([configuration(0.4, {"0": run_of(tmp_path / "a", [0.5], [0.5])}, strategy="erm", optimizer__lr=0.1)])
 
 
 def test_only_a_method_that_predicts_wrong_labels_is_chosen_by_their_likelihood():
