@@ -124,7 +124,14 @@ def reproduce(places: Places, level: Level) -> None:
         sweep(written, SHARED, *places.overrides(), *level.common)
     for network in level.networks:
         base = network.sweep.removesuffix(CIFAR)
-        chosen = space(rates_of(network, places, level)) | conditions(base)
+        rates = rates_of(network, places, level)
+        for one in rates:
+            if one.at_the_edge:
+                print(
+                    f"{network.title}, {one.strategy}, {one.noise}: the best rate, {one.rate:g}, is at the edge of those tried",
+                    flush=True,
+                )
+        chosen = space(rates) | conditions(base)
         trainer = {"epochs": level.epochs, "watch": ["test"]}
         write_sweep(written, base, network.repeats, trainer=trainer, sweeper={"space": chosen, "seeds": level.seeds})
         sweep(written, network.repeats, *places.overrides(), *_common(network.sweep, level), *network.changes)
