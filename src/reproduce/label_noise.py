@@ -11,7 +11,7 @@ quick is a reduced version of it; smoke runs on scikit-learn's digits and shows 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,15 +94,15 @@ LEVELS = {
 }  # fmt: skip
 
 
-CIFAR = "_cifar"
+CIFAR, CIFAR_DATA = "_cifar", "cifar10"
 CIFAR_FILES = ("cifar-10-batches-py", "cifar10")
 
 
 def with_cifar(level: Level) -> Level:
-    """Linear methods, upper bound and the study's own network on planes, cars and cats of CIFAR-10 as well."""
-    noise, data = ["noise_model=cifar3"], ["dataset=cifar10"]
+    """Linear methods, estimates, upper bound and the study's own network on planes, cars and cats of CIFAR-10 as well."""
+    noise, data = ["noise_model=cifar3"], [f"dataset={CIFAR_DATA}"]
     own = [*data, "~dataset.image_size", "~dataset.channels"]  # they are 32 × 32 × 3 anyway
-    sweeps = {LINEAR: noise + data, UPPER: own, CNN.sweep: noise + own, EPOCHS: noise + own}
+    sweeps = {LINEAR: noise + data, ESTIMATES: noise + data, UPPER: own, CNN.sweep: noise + own, EPOCHS: noise + own}
     more = {name + CIFAR: [*_without(level.sweeps[name]), *sweeps[name]] for name in sweeps if name in level.sweeps}
     network = [Network(CNN.title, CNN.sweep + CIFAR, "cifar3", tuple(own))] if CNN in level.networks else []
     return replace(level, sweeps=level.sweeps | more, networks=(*level.networks, *network))
@@ -119,9 +119,11 @@ def reproduce(places: Places, level: Level) -> None:
         study = [f"hydra.sweeper.study={name}"] if name != base else []
         sweep(SWEEPS, base, *places.overrides(), *_common(name, level), *changes, *study)
     written = Path(places.studies_root) / PAGE / "sweeps"
-    if ESTIMATES in level.sweeps:
-        write_sweep(written, LINEAR, SHARED, sweeper={**shared(places, level), "baseline": False, "claims": []})
-        sweep(written, SHARED, *places.overrides(), *level.common)
+    for on in _on(ESTIMATES, level):
+        asked = shared(of_sweep(places, level, ESTIMATES + on))
+        write_sweep(written, LINEAR, SHARED + on, sweeper={**asked, "baseline": False, "claims": []})
+        data = [f"dataset={CIFAR_DATA}"] if on else []
+        sweep(written, SHARED + on, *places.overrides(), *_common(SHARED + on, level), *data)
     for network in level.networks:
         base = network.sweep.removesuffix(CIFAR)
         rates = rates_of(network, places, level)
@@ -141,10 +143,15 @@ def _common(study: str, level: Level) -> list[str]:
     return _without([*level.common]) if CIFAR in study else [*level.common]
 
 
-def shared(places: Places, level: Level) -> dict[str, Any]:
+def _on(name: str, level: Level) -> list[str]:
+    """Suffixes of a sweep's studies that the level has: '' and, on CIFAR, CIFAR."""
+    return [on for on in ("", CIFAR) if name + on in level.sweeps]
+
+
+def shared(estimates: Iterable[Configuration]) -> dict[str, Any]:
     """A sweep's space and seeds: linear methods with the matrix that a network has estimated in the same repeat."""
     rows, seeds = [], set[str]()
-    for one in of_sweep(places, level, ESTIMATES):
+    for one in estimates:
         if one.choices["model"] == "lenet":
             source, seeds = f"from_run:{one.folder}", seeds | set(one.runs)
             rows += [[one.choices["noise_model"], strategy, source] for strategy in ("flipped", "rmlr")]
@@ -203,7 +210,7 @@ def sections(places: Places, level: Level, found: Accuracies) -> Iterator[Sectio
         tables.rates({network.title: rates_of(network, places, level) for network in level.networks}),
     )  # fmt: skip
     if ESTIMATES in level.sweeps:
-        rows = tables.estimates(of_sweep(places, level, ESTIMATES))
+        rows = tables.estimates(_both(places, level, ESTIMATES))
         yield (
             "estimates",
             "Estimated transition matrices, T[i, j] = P(observed i | true j), mean (sd) over n repeats",
@@ -213,8 +220,8 @@ def sections(places: Places, level: Level, found: Accuracies) -> Iterator[Sectio
 
 def accuracies(places: Places, level: Level) -> Accuracies:
     found = tables.linear([*_both(places, level, LINEAR), *_both(places, level, CONFIDENT)])
-    if ESTIMATES in level.sweeps:
-        found |= tables.linear(configurations(places.study(SHARED)))
+    for on in _on(ESTIMATES, level):
+        found |= tables.linear(configurations(places.study(SHARED + on)))
     for network in level.networks:
         found |= tables.annealed(configurations(places.study(network.repeats)), network.title)
     return found | tables.by_epoch(_by_epochs(places, level), CNN.title)
@@ -227,7 +234,7 @@ def _by_epochs(places: Places, level: Level) -> list[Configuration]:
 
 def _both(places: Places, level: Level, name: str) -> list[Configuration]:
     """Those of a sweep and of its twin on CIFAR, if the level has it."""
-    return [one for study in (name, name + CIFAR) if study in level.sweeps for one in of_sweep(places, level, study)]
+    return [one for on in _on(name, level) for one in of_sweep(places, level, name + on)]
 
 
 def drawn(places: Places, level: Level, found: Accuracies) -> Iterator[tuple[str, Figure]]:
@@ -245,7 +252,7 @@ def drawn(places: Places, level: Level, found: Accuracies) -> Iterator[tuple[str
             yield from figures.samples(next(iter(one.runs.values())), "32x32x3")
     yield from figures.by_epoch(EPOCHS, _by_epochs(places, level))
     if ESTIMATES in level.sweeps:
-        yield from figures.estimates(of_sweep(places, level, ESTIMATES))
+        yield from figures.estimates(_both(places, level, ESTIMATES))
 
 
 def _by_noise(found: list[Configuration]) -> list[Configuration]:
