@@ -79,16 +79,16 @@ LEVELS = {
         {
             MNIST: Reduced(
                 {"dataset.class_counts": [[25, 4975], [250, 4750]], METHODS: FEW, TWICE: None},
-                {"max_steps": 500},
+                {"max_steps": 300},
                 ("hydra.sweeper.seeds=[0,1,2]",),
             ),
             SIZES: Reduced(
                 {"dataset.clean.per_class": [1, 10], "strategy": ["erm", "reweight"], AFTER: [["last", 0], ["last", 100]]},
-                {"epochs": 4},
+                {"epochs": 3},
                 ("hydra.sweeper.seeds=[0,1]",),
             ),
         },
-        note="Reduced: few remedies, 500 steps of 8,000, three and two seeds.",
+        note="Reduced: few remedies, 300 steps of 8,000 and three epochs of 40, three and two seeds.",
     ),
     "smoke": Level(
         {
