@@ -19,6 +19,7 @@ import re
 import tempfile
 import time
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -479,7 +480,8 @@ def _log_module(folder: Path, module: nn.Module, x: Any, tracking: Tracking) -> 
     from mlflow.models import infer_signature
 
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
-    with tempfile.TemporaryDirectory() as scratch, torch.no_grad():
+    with tempfile.TemporaryDirectory() as scratch, torch.no_grad(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No complete tensor found", UserWarning)  # torch's own, about views it stores whole
         module.cpu()
         try:
             signature = infer_signature(x.numpy(), module(x).numpy())
