@@ -481,7 +481,8 @@ def _log_module(folder: Path, module: nn.Module, x: Any, tracking: Tracking) -> 
 
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     with tempfile.TemporaryDirectory() as scratch, torch.no_grad(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "No complete tensor found", UserWarning)  # torch's own, about views it stores whole
+        # torch's own, of views that it stores whole
+        warnings.filterwarnings("ignore", "No complete tensor found", UserWarning)
         module.cpu()
         try:
             signature = infer_signature(x.numpy(), module(x).numpy())
