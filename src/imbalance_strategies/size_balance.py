@@ -52,11 +52,9 @@ class SizeBalance(ImbalanceStrategy):
         return super().drawn_prior() if self.repeats is None else self.repeats.drawn_prior()
 
 
-def dealt(
-    sizes: IntArray, batch_size: int, fraction: float, rng: np.random.Generator | np.random.RandomState
-) -> IntArray:
+def dealt(sizes: IntArray, batch_size: int, fraction: float, rng: np.random.Generator) -> IntArray:
     """Positions in `sizes`, batch after full batch; a single batch of all if they do not fill one."""
     batches, depth = max(1, len(sizes) // batch_size), min(batch_size, len(sizes))
     smaller, largest = np.split(np.argsort(sizes, kind="stable"), [len(sizes) - int(len(sizes) * fraction)])
     in_turn = np.concatenate([rng.permutation(largest), rng.permutation(smaller)])[: batches * depth]
-    return np.concatenate([rng.permutation(batch) for batch in in_turn.reshape(depth, batches).T])
+    return np.asarray(rng.permuted(in_turn.reshape(depth, batches).T, axis=1).ravel())

@@ -34,9 +34,20 @@ def met(train, batch_size=32, **options):
     return strategy
 
 
+class Legacy:
+    """numpy's old random state, which the reference uses, with the interface of the new one."""
+
+    def __init__(self, seed):
+        self.permutation = np.random.RandomState(seed).permutation
+
+    def permuted(self, rows, axis):
+        assert axis == 1
+        return np.stack([self.permutation(row) for row in rows])
+
+
 @pytest.mark.parametrize(("batch_size", "fraction"), [(5, 0.1), (4, 0.25)])
 def test_it_is_the_reference_to_the_index(batch_size, fraction):
-    order = dealt(GOLDEN["bal/datasize"], batch_size, fraction, np.random.RandomState(42))
+    order = dealt(GOLDEN["bal/datasize"], batch_size, fraction, Legacy(42))
     assert np.array_equal(order, GOLDEN[f"bal/bs{batch_size}_f{fraction}"])
 
 
