@@ -9,6 +9,7 @@ from src import checkpoint
 from src.models.mlr import MLR
 from src.seeding import seed_torch
 from src.strategies.base import Predictor, Strategy
+from src.strategies.meta_weight_net import MetaWeightNet
 from src.task import HIDDEN, Batch, Task
 from src.transition_matrix import TransitionMatrix
 from tests.contracts import yamls
@@ -48,11 +49,18 @@ def made(name):
 
 
 def losses(model, strategy, seed=0, progress=0.5, **changes):
-    """One loss with the batches that the strategy says it reads (or those given)."""
+    """One loss with the batches that the strategy says it reads (or those given).
+
+    What the weights' network of meta_weight_net has learned before the step is taken back.
+    """
     torch.manual_seed(seed)
+    before = copy.deepcopy(strategy.state_dict())
     given = {"source": batch(), "target": batch(domain=1, seed=1, hidden=True) if strategy.uses_target else None,
              "clean": batch(seed=2) if strategy.uses_clean else None}  # fmt: skip
-    return strategy.loss(model, **{**given, **changes}, progress=progress)
+    found = strategy.loss(model, **{**given, **changes}, progress=progress)
+    if isinstance(strategy, MetaWeightNet):
+        strategy.load_state_dict(before)
+    return found
 
 
 @strategies
