@@ -119,11 +119,11 @@ def reproduce(places: Places, level: Level) -> None:
         study = [f"hydra.sweeper.study={name}"] if name != base else []
         sweep(SWEEPS, base, *places.overrides(), *_common(name, level), *changes, *study)
     written = Path(places.studies_root) / PAGE / "sweeps"
-    for on in _on(ESTIMATES, level):
-        asked = shared(of_sweep(places, level, ESTIMATES + on))
-        write_sweep(written, LINEAR, SHARED + on, sweeper={**asked, "baseline": False, "claims": []})
-        data = [f"dataset={CIFAR_DATA}"] if on else []
-        sweep(written, SHARED + on, *places.overrides(), *_common(SHARED + on, level), *data)
+    for suffix in _suffixes(ESTIMATES, level):
+        asked = shared(of_sweep(places, level, ESTIMATES + suffix))
+        write_sweep(written, LINEAR, SHARED + suffix, sweeper={**asked, "baseline": False, "claims": []})
+        data = [f"dataset={CIFAR_DATA}"] if suffix else []
+        sweep(written, SHARED + suffix, *places.overrides(), *_common(SHARED + suffix, level), *data)
     for network in level.networks:
         base = network.sweep.removesuffix(CIFAR)
         rates = rates_of(network, places, level)
@@ -143,9 +143,9 @@ def _common(study: str, level: Level) -> list[str]:
     return _without([*level.common]) if CIFAR in study else [*level.common]
 
 
-def _on(name: str, level: Level) -> list[str]:
+def _suffixes(name: str, level: Level) -> list[str]:
     """Suffixes of a sweep's studies that the level has: '' and, on CIFAR, CIFAR."""
-    return [on for on in ("", CIFAR) if name + on in level.sweeps]
+    return [suffix for suffix in ("", CIFAR) if name + suffix in level.sweeps]
 
 
 def shared(estimates: Iterable[Configuration]) -> dict[str, Any]:
@@ -220,8 +220,8 @@ def sections(places: Places, level: Level, found: Accuracies) -> Iterator[Sectio
 
 def accuracies(places: Places, level: Level) -> Accuracies:
     found = tables.linear([*_both(places, level, LINEAR), *_both(places, level, CONFIDENT)])
-    for on in _on(ESTIMATES, level):
-        found |= tables.linear(configurations(places.study(SHARED + on)))
+    for suffix in _suffixes(ESTIMATES, level):
+        found |= tables.linear(configurations(places.study(SHARED + suffix)))
     for network in level.networks:
         found |= tables.annealed(configurations(places.study(network.repeats)), network.title)
     return found | tables.by_epoch(_by_epochs(places, level), CNN.title)
@@ -234,7 +234,7 @@ def _by_epochs(places: Places, level: Level) -> list[Configuration]:
 
 def _both(places: Places, level: Level, name: str) -> list[Configuration]:
     """Those of a sweep and of its twin on CIFAR, if the level has it."""
-    return [one for on in _on(name, level) for one in of_sweep(places, level, name + on)]
+    return [one for suffix in _suffixes(name, level) for one in of_sweep(places, level, name + suffix)]
 
 
 def drawn(places: Places, level: Level, found: Accuracies) -> Iterator[tuple[str, Figure]]:
