@@ -1,11 +1,11 @@
 """The label-noise study from first file to last table.
 
-    python -m src.reproduce.label_noise [level=full|quick|smoke] [data_root=data] [runs_root=runs] [studies_root=studies]
+    python -m src.reproduce.label_noise [level=full|study|quick|smoke] [data_root=data] [runs_root=runs] [studies_root=studies]
 
 Runs its sweeps (one that is done is not repeated, one that was interrupted goes on), chooses each network's learning
 rate on validation labels as wrong as those learned from, repeats the methods at their rates, and writes the study's
 Tables 1 to 3 beside its own numbers, with figures; for three classes of CIFAR-10 too, if its files are in data_root.
-quick is a reduced version of it; smoke runs on scikit-learn's digits and shows only that all works.
+study is full with more seeds, for a GPU; quick is a reduced version; smoke runs on scikit-learn's digits and shows only that all works.
 """
 
 from __future__ import annotations
@@ -73,6 +73,15 @@ LEVELS = {
     "full": Level(
         {LINEAR: [], CONFIDENT: [], UPPER: [], ESTIMATES: [], LENET.sweep: [], CNN.sweep: [], EPOCHS: []},
         (LENET, CNN), seeds=[0, 1, 2, 3, 4], epochs=10,
+    ),
+    "study": Level(
+        {
+            LINEAR: [], CONFIDENT: [], UPPER: [], ESTIMATES: [], LENET.sweep: [],
+            CNN.sweep: ["noise_model=mnist05,mnist06", "hydra.sweeper.seeds=[0,1,2]", "trainer.epochs=10"],
+            EPOCHS: ["hydra.sweeper.seeds=[0,1,2]"],
+        },
+        (LENET, CNN), seeds=[*range(10)], epochs=10, common=("hydra.sweeper.workers_per_gpu=12",),
+        note="On a GPU: ten repeats, the study's network under both matrices and tuned at the length of its repeats.",
     ),
     "quick": Level(
         {

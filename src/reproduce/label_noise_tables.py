@@ -166,13 +166,19 @@ def differences(found: Accuracies) -> list[Row]:
 
 
 def rates(chosen: Mapping[str, Sequence[Tuned]]) -> list[Row]:
-    """Network → its methods' learning rates."""
-    return [
-        {"network": network, "noise": NOISE[one.noise], "method": one.strategy, "rate": f"{one.rate:g}",
-         "tried": " ".join(f"{rate:g}" for rate in one.tried), "chosen by": criterion(one.strategy), "value": f"{one.value:.4f}",
-         "at the edge of those tried": "yes" if one.at_the_edge else "no"}
-        for network, tuned in chosen.items() for one in tuned
-    ]  # fmt: skip
+    """Network → its methods' learning rates, and what the best one in hindsight would have been."""
+    rows = []
+    for network, tuned in chosen.items():
+        for one in tuned:
+            best = int(np.argmax(one.clean))
+            rows.append({
+                "network": network, "noise": NOISE[one.noise], "method": one.strategy, "rate": f"{one.rate:g}",
+                "tried": " ".join(f"{rate:g}" for rate in one.tried), "chosen by": criterion(one.strategy), "value": f"{one.value:.4f}",
+                "at the edge of those tried": "yes" if one.at_the_edge else "no",
+                "its clean accuracy": f"{one.clean[one.tried.index(one.rate)]:.3f}",
+                "best in hindsight": f"{one.tried[best]:g}", "the clean accuracy of that": f"{one.clean[best]:.3f}",
+            })  # fmt: skip
+    return rows
 
 
 def entries(one: Configuration) -> np.ndarray:

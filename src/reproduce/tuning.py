@@ -32,6 +32,8 @@ class Tuned:
     rate: float
     tried: tuple[float, ...]
     value: float
+    clean: tuple[float, ...]
+    """Accuracy on the clean test set at every rate tried: what the choice, which does not see it, cost."""
 
     @property
     def at_the_edge(self) -> bool:
@@ -40,7 +42,7 @@ class Tuned:
 
 def tuned(found: Iterable[Configuration]) -> list[Tuned]:
     """The best rate of every method under every noise model; of equally good ones the smallest. Raises UserError for a rate without one."""
-    measured: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    measured: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
     for one in found:
         noise, strategy = one.choices["noise_model"], one.choices["strategy"]
         value = float(np.mean(list(one.metric(criterion(strategy)).values()) or np.nan))
@@ -48,13 +50,14 @@ def tuned(found: Iterable[Configuration]) -> list[Tuned]:
             raise UserError(
                 f"{one.folder}: its runs have no {criterion(strategy)}, by which the rate of {strategy} is chosen"
             )
-        measured.setdefault((noise, strategy), []).append((float(one.choices["optimizer.lr"]), value))
+        clean = float(np.mean(list(one.metric("test/accuracy").values())))
+        measured.setdefault((noise, strategy), []).append((float(one.choices["optimizer.lr"]), value, clean))
     best = []
     for (noise, strategy), tries in sorted(measured.items()):
-        rates, values = zip(*sorted(tries), strict=True)
+        rates, values, clean = zip(*sorted(tries), strict=True)
         sign = 1 if higher_is_better(criterion(strategy)) else -1
         at = int(np.argmax(sign * np.array(values)))  # the first of equals
-        best.append(Tuned(noise, strategy, rates[at], rates, values[at]))
+        best.append(Tuned(noise, strategy, rates[at], rates, values[at], clean))
     return best
 
 

@@ -48,11 +48,12 @@ def configuration(value, runs=None, **choices):
 
 
 def tried(folder, measured):
-    """One configuration for each (strategy, rate) → (val/observed_loss, val/accuracy), of one seed each."""
+    """One configuration for each (strategy, rate) → (val/observed_loss, val/accuracy), of one seed each; .01 · k is clean."""
     for k, ((strategy, rate), (loss, accuracy)) in enumerate(measured.items()):
         run = folder / str(k)
         run.mkdir()
-        (run / "metrics.json").write_text(json.dumps({"val/observed_loss": loss, "val/accuracy": accuracy}))
+        metrics = {"val/observed_loss": loss, "val/accuracy": accuracy, "test/accuracy": k / 100}
+        (run / "metrics.json").write_text(json.dumps(metrics))
         yield configuration(accuracy, {"0": run}, strategy=strategy, optimizer__lr=rate)
 
 
@@ -66,12 +67,14 @@ def test_every_method_gets_its_own_best_rate(tmp_path):
     assert [(one.strategy, one.rate, one.value, one.at_the_edge) for one in found] == [
         ("erm", 0.1, 0.9, False), ("forward", 1.0, 0.5, True), ("gce", 1.0, 0.4, False),
     ]  # fmt: skip
-    assert found[0].tried == (0.01, 0.1, 1.0)
+    assert (found[0].tried, found[0].clean) == ((0.01, 0.1, 1.0), (0.01, 0.0, 0.02))
     assert list(space(found).values()) == [
         [["mnist06", "erm", 0.1], ["mnist06", "forward", 1.0], ["mnist06", "gce", 1.0]]
     ]
     rows = tables.rates({"LeNet": found})
     assert [row["chosen by"] for row in rows] == ["val/observed_loss"] * 2 + ["val/accuracy"]
+    hindsight = [(row["its clean accuracy"], row["best in hindsight"], row["the clean accuracy of that"]) for row in rows]
+    assert hindsight == [("0.000", "1", "0.020"), ("0.030", "0.1", "0.040"), ("0.060", "3", "0.070")]
 
 
 def test_a_rate_that_nothing_is_known_of_is_a_sentence(tmp_path):
@@ -190,7 +193,7 @@ def test_tables_are_markdown_and_latex():
 def test_a_written_sweep_asks_the_same_question_at_the_tuned_rates(tmp_path):
     import yaml
 
-    chosen = [Tuned("mnist06", "erm", 0.1, (0.1,), 0.5)]
+    chosen = [Tuned("mnist06", "erm", 0.1, (0.1,), 0.5, (0.9,))]
     write_sweep(tmp_path, "label_noise_cnn", "again", trainer={"epochs": 7}, sweeper={"space": space(chosen)})
     written = yaml.safe_load((tmp_path / "again.yaml").read_text())
     assert written["trainer"] == {"epochs": 7, "batch_size": 252, "select": "last"}
@@ -204,7 +207,7 @@ def test_wrong_arguments_are_a_sentence(capsys):
         assert main([wrong], "", study.LEVELS, study.run) == 2
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        "level=huge: give full, quick, smoke",
+        "level=huge: give full, study, quick, smoke",
         "data: unknown; give level, data_root, runs_root or studies_root",
     ]
 
@@ -223,7 +226,7 @@ def tiny_cifar(root):
 
 
 @pytest.mark.parametrize(
-    "level", ["smoke", *(pytest.param(name, marks=pytest.mark.slow) for name in ("quick", "full"))]
+    "level", ["smoke", *(pytest.param(name, marks=pytest.mark.slow) for name in ("quick", "full", "study"))]
 )
 def test_every_sweep_of_every_level_composes(level, tmp_path, command):
     """As typed, in the words of the level; nothing runs."""
