@@ -152,8 +152,15 @@ def matrices(
 
 
 @styled
-def accuracy_by_epoch(curves: Mapping[str, FloatArray], chance: float | None = None) -> Figure:
-    """Accuracy on the clean test set against the epoch: mean and 95 % t interval over repeats, (repeats, epochs) a method."""
+def accuracy_by_epoch(
+    curves: Mapping[str, FloatArray],
+    chance: float | None = None,
+    printed: Mapping[str, Mapping[int, float]] = {},
+) -> Figure:
+    """Accuracy on the clean test set against the epoch: mean and 95 % t interval over repeats, (repeats, epochs) a method.
+
+    `printed`: method → epoch → what a publication has; circles of the method's colour.
+    """
     figure, (axes,) = grid(1, 1, 7.0, 4.2)
     for k, (name, values) in enumerate(curves.items()):
         colour, dash = COLOURS[k % len(COLOURS)], DASHES[k // len(COLOURS) % len(DASHES)]
@@ -165,6 +172,8 @@ def accuracy_by_epoch(curves: Mapping[str, FloatArray], chance: float | None = N
         if len(values) > 1:
             low, high = [one["low"] for one in found], [one["high"] for one in found]
             axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
+        if others := printed.get(name):
+            axes.plot(list(others), list(others.values()), "o", color=colour, markerfacecolor="white", zorder=3)
     if chance is not None:
         axes.axhline(chance, color="0.6", linewidth=1, linestyle=":", label="chance")
     longest = max((values.shape[1] for values in curves.values()), default=1)
@@ -172,7 +181,8 @@ def accuracy_by_epoch(curves: Mapping[str, FloatArray], chance: float | None = N
     axes.set(xlabel="Epoch", ylabel="Accuracy on the clean test set", xlim=(0.5, longest + 0.5))
     axes.set_ylim(max(bottom, -0.01), min(top, 1.01))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    legend_below(figure, axes, ncols=2, title="Mean and 95 % interval over n repeats")
+    circles = "; circles: the study's own numbers" if any(printed.values()) else ""
+    legend_below(figure, axes, ncols=2, title=f"Mean and 95 % interval over n repeats{circles}")
     return figure
 
 

@@ -259,7 +259,7 @@ def drawn(places: Places, level: Level, found: Accuracies) -> Iterator[tuple[str
         if network == CNN:  # the study's figure 8: grey pictures of 28 pixels as its network sees them
             one = configurations(places.study(network.repeats))[0]
             yield from figures.samples(next(iter(one.runs.values())), "32x32x3")
-    yield from figures.by_epoch(EPOCHS, _by_epochs(places, level))
+    yield from figures.by_epoch(EPOCHS, _by_epochs(places, level), CNN.title)
     if ESTIMATES in level.sweeps:
         yield from figures.estimates(_both(places, level, ESTIMATES))
 

@@ -16,7 +16,7 @@ from src.errors import UserError
 from src.evaluation import embedding
 from src.evaluation import label_noise_figures as draw
 from src.evaluation.statistics import summary
-from src.reproduce.label_noise_tables import CLASSES, NOISE, Accuracies, Method, entries, order, studys
+from src.reproduce.label_noise_tables import CLASSES, EPOCHS, NOISE, Accuracies, Method, entries, order, studys
 from src.reproduce.sweeps import Configuration, splits_of
 from src.task import Split
 from src.transition_matrix import TransitionMatrix
@@ -50,8 +50,11 @@ def _bar(method: Method, noise: str, values: dict[str, float]) -> dict[str, Any]
     }  # fmt: skip
 
 
-def by_epoch(name: str, found: Iterable[Configuration]) -> Named:
-    """Accuracy as the networks of a study are trained, a figure for each noise model."""
+def by_epoch(name: str, found: Iterable[Configuration], network: str = "") -> Named:
+    """Accuracy as the networks of a study are trained, a figure for each noise model.
+
+    `network`: trained as the publication's of that name, whose numbers are shown too.
+    """
     curves: dict[str, dict[str, Any]] = {}
     for one in found:
         values = list(one.curve("test/accuracy").values())
@@ -59,7 +62,14 @@ def by_epoch(name: str, found: Iterable[Configuration]) -> Named:
     for noise, methods in curves.items():
         order = sorted(methods, key=lambda method: (method != "erm", method))
         shown = {method: methods[method] for method in order}
-        yield f"{name}-{noise}", draw.accuracy_by_epoch(shown, chance=1 / CLASSES)
+        printed = {method: _printed(f"{network}, {method}", noise, values.shape[1]) for method, values in shown.items()}
+        yield f"{name}-{noise}", draw.accuracy_by_epoch(shown, chance=1 / CLASSES, printed=printed)
+
+
+def _printed(name: str, noise: str, longest: int) -> dict[int, float]:
+    """Epoch → accuracy that the study printed for a network at a constant rate."""
+    found = {epoch: studys(Method(name, f"{epoch} epochs"), noise) for epoch in EPOCHS if epoch <= longest}
+    return {epoch: float(number.split()[0]) for epoch, number in found.items() if number}
 
 
 def estimates(found: Iterable[Configuration]) -> Named:

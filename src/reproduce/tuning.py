@@ -50,8 +50,8 @@ def tuned(found: Iterable[Configuration]) -> list[Tuned]:
             raise UserError(
                 f"{one.folder}: its runs have no {criterion(strategy)}, by which the rate of {strategy} is chosen"
             )
-        clean = float(np.mean(list(one.metric("test/accuracy").values())))
-        measured.setdefault((noise, strategy), []).append((float(one.choices["optimizer.lr"]), value, clean))
+        seen = float(np.mean(list(one.metric("test/accuracy").values())))
+        measured.setdefault((noise, strategy), []).append((float(one.choices["optimizer.lr"]), value, seen))
     best = []
     for (noise, strategy), tries in sorted(measured.items()):
         rates, values, clean = zip(*sorted(tries), strict=True)

@@ -112,6 +112,15 @@ def test_curves_are_means_with_a_band_where_there_are_repeats():
     assert {found["low"], found["high"]} <= set(edge[edge[:, 0] == 1, 1])
 
 
+def test_curves_have_circles_where_a_publication_has_numbers():
+    figure = draw.accuracy_by_epoch({"erm": RNG.random((3, 4)), "gce": RNG.random((3, 4))}, printed={"erm": {2: 0.8}})
+    erm, circles, gce = figure.axes[0].lines
+    assert (circles.get_xdata(), circles.get_ydata(), circles.get_color()) == ([2], [0.8], erm.get_color())
+    assert gce.get_color() != erm.get_color()
+    assert "circles" in figure.legends[0].get_title().get_text()
+    assert "circles" not in draw.accuracy_by_epoch({"erm": RNG.random((3, 4))}).legends[0].get_title().get_text()
+
+
 def test_intervals_of_curves_do_not_leave_what_an_accuracy_can_be():
     (axes,) = draw.accuracy_by_epoch({"erm": np.array([[0.1, 0.99], [0.6, 0.9], [0.05, 1.0]])}).axes
     low, high = axes.get_ylim()

@@ -9,6 +9,7 @@ import pytest
 
 from src.errors import UserError
 from src.reproduce import label_noise as study
+from src.reproduce import label_noise_figures as figures
 from src.reproduce import label_noise_tables as tables
 from src.reproduce.label_noise_tables import Method
 from src.reproduce.page import main
@@ -73,7 +74,9 @@ def test_every_method_gets_its_own_best_rate(tmp_path):
     ]
     rows = tables.rates({"LeNet": found})
     assert [row["chosen by"] for row in rows] == ["val/observed_loss"] * 2 + ["val/accuracy"]
-    hindsight = [(row["its clean accuracy"], row["best in hindsight"], row["the clean accuracy of that"]) for row in rows]
+    hindsight = [
+        (row["its clean accuracy"], row["best in hindsight"], row["the clean accuracy of that"]) for row in rows
+    ]
     assert hindsight == [("0.000", "1", "0.020"), ("0.030", "0.1", "0.040"), ("0.060", "3", "0.070")]
 
 
@@ -111,6 +114,16 @@ def test_networks_are_shown_at_the_end_and_after_the_studys_epochs(tmp_path):
     }
     after = tables.by_epoch([one], "CNN")
     assert after == {(Method("CNN, erm", "2 epochs"), "mnist06"): {"0": 0.9, "1": 0.8}}, "nothing of epochs not trained"
+
+
+def test_curves_of_the_studys_network_have_its_numbers_as_far_as_they_go(tmp_path):
+    one = configuration(0.4, {"0": run_of(tmp_path / "a", [0.5, 0.9, 0.7], [0.2, 0.3, 0.4])}, strategy="erm")
+    ((_, figure),) = figures.by_epoch("curves", [one], "CNN")
+    assert [(line.get_xdata(), line.get_ydata()) for line in figure.axes[0].lines if line.get_marker() == "o"] == [
+        ([2], [0.842])
+    ]
+    ((_, figure),) = figures.by_epoch("curves", [one])
+    assert not [line for line in figure.axes[0].lines if line.get_marker() == "o"]
 
 
 @pytest.mark.parametrize(
