@@ -77,7 +77,8 @@ def run(
             log.info("%s", note)
         code = provenance.code_hash(settings.code)
         fingerprint = splits.fingerprint + experiment.noise_model.fingerprint() + experiment.model.fingerprint()
-        key = provenance.run_key(experiment.config, fingerprint, code)
+        read_also = fingerprint + experiment.strategy.fingerprint(settings.runs_root, settings.seed)
+        key = provenance.run_key(experiment.config, read_also, code)
         record = provenance.describe(key, experiment.name, settings.seed, fingerprint, code)
         record |= {"config_key": provenance.config_key(experiment.config), "figures": settings.figures}
         run = runs.open_run(
@@ -93,7 +94,7 @@ def run(
         try:
             with run, _log_file(run.folder / "log.txt"):
                 if not settings.force:
-                    _take_over(experiment, run, fingerprint, code)
+                    _take_over(experiment, run, read_also, code)
                 _tell_again(run.folder, on_epoch)
                 score = _execute(experiment, prepare(experiment, splits), run, on_epoch)
         finally:
@@ -166,7 +167,7 @@ def prepare(experiment: Experiment, splits: Splits) -> Prepared:
         input_shape=train.inputs.shape,
         views=splits.views,
         class_counts=tuple(class_counts(train.labels, num_classes).tolist()),
-        transition=experiment.noise_model.transition(num_classes),
+        transition=experiment.noise_model.transition(num_classes) if splits.right else None,
         graph=getattr(train.inputs, "schema", None),
     )
     parts = {"train": splits.train, "val": splits.val, "test": splits.test, "clean": splits.clean}

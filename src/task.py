@@ -111,6 +111,8 @@ class Splits:
     """Class mix of the deployment, where it is known."""
     working_recall: float | None = None
     """Share of a class that is to be found, where the data's users have agreed on one."""
+    right: bool = True
+    """Whether no training label is known, or feared, to be wrong as the data set gives it."""
     fingerprint: str = ""
     """Changes whenever the data do: a digest of files, or of simulator source and parameters."""
     notes: tuple[str, ...] = ()

@@ -58,7 +58,7 @@ class TransitionMatrix:
     def inverse(self) -> FloatArray:
         """T⁻¹, whose columns also sum to 1 but whose entries may be negative. Raises ValueError if T is singular."""
         if self.singular:
-            raise ValueError("this transition matrix is singular: two classes cannot be told apart after corruption")
+            raise ValueError("this transition matrix is singular: observed labels do not tell the true classes apart")
         return np.linalg.inv(self.columns).astype(np.float64)
 
     def reweighted(self, factor: npt.ArrayLike) -> TransitionMatrix:

@@ -53,7 +53,7 @@ class Arrays(Dataset):
         path = data_root / self.path
         found = stored_arrays(path)
         notes: tuple[str, ...] = ()
-        if set(COURSE) <= set(found):
+        if course := set(COURSE) <= set(found):
             found = _course(path, found)
             notes = (f"{path}: the true training labels are not in the file; its observed ones stand in for them",)
         missing = [name for name in ("X", "y") if name not in found]
@@ -65,7 +65,7 @@ class Arrays(Dataset):
         return splits_of(
             columns, ArrayInputs(columns.X, self.scale), class_names=None, target_labels=self.target_labels,
             thinning=self.thinning, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=seed,
-            fingerprint=fingerprint([path], path.parent, cache_root), notes=notes,
+            fingerprint=fingerprint([path], path.parent, cache_root), right=not course, notes=notes,
         )  # fmt: skip
 
     def read(self, path: Path, cache_root: Path) -> Unlabelled:

@@ -80,6 +80,7 @@ def splits_of(
     test_fraction: float,
     seed: int,
     fingerprint: str,
+    right: bool = True,
     notes: tuple[str, ...] = (),
 ) -> Splits:
     """Splits by the file's own split column, or at random, stratified by class and domain.
@@ -109,8 +110,9 @@ def splits_of(
         )
     if not len(val) or not val.labelled.any() or not len(test):
         raise UserError(f"{where}: the validation or the test part has no labelled example")
+    right = right and bool((train.labels == train.clean).all())
     train, clean_set = thinning.apply(train, num_classes, seed)
-    return Splits(train, val, test, names, domain_names, clean_set, fingerprint=fingerprint, notes=notes)
+    return Splits(train, val, test, names, domain_names, clean_set, right=right, fingerprint=fingerprint, notes=notes)
 
 
 def _column(columns: Columns, name: str) -> npt.NDArray[Any] | None:

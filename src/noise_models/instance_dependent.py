@@ -57,16 +57,15 @@ class InstanceDependent(NoiseModel):
         if not len(split):
             return split.labels
         size = int(np.prod(split.inputs.shape))
-        stream = numpy_stream(self.pattern, "instance-dependent noise")
-        weights = stream.standard_normal((num_classes, size, num_classes))
-        difficulty = stream.standard_normal((num_classes, size))
         observed = split.labels.copy()
         for label in np.unique(split.labels[split.labels >= 0]):
+            stream = numpy_stream(self.pattern, "instance-dependent noise", int(label))
+            difficulty, weights = stream.standard_normal(size), stream.standard_normal((size, num_classes))
             members = np.flatnonzero(split.labels == label)
-            hard = np.concatenate([x @ difficulty[label] for x in _directions(split, members)])
+            hard = np.concatenate([x @ difficulty for x in _directions(split, members)])
             q = self.rates(len(members))[hard.argsort(kind="stable").argsort(kind="stable")]
             wrong = members[rng.random(len(members)) < q]
-            logits = np.concatenate([x @ weights[label] for x in _directions(split, wrong)]) * self.sharpness
+            logits = np.concatenate([x @ weights for x in _directions(split, wrong)]) * self.sharpness
             logits += rng.gumbel(size=logits.shape)  # argmax of logits + Gumbel noise ~ softmax
             logits[:, label] = -np.inf
             observed[wrong] = logits.argmax(axis=1)

@@ -120,7 +120,7 @@ class _Objective:
 
 
 def _flat(tensors: list[Any]) -> FloatArray:
-    return torch.cat([t.detach().reshape(-1).double().cpu() for t in tensors]).numpy()
+    return torch.cat([t.detach().reshape(-1).cpu().double() for t in tensors]).numpy()
 
 
 def _assign(parameters: Sequence[Tensor], values: FloatArray) -> None:

@@ -51,6 +51,11 @@ class KFold(Protocol):
         from sklearn.model_selection import StratifiedKFold, train_test_split
 
         examples = splits.train if self.pool == "train" else splits.test
+        if unknown := int((examples.clean < 0).sum()):
+            raise UserError(
+                f"protocol=kfold: the right labels of {unknown} examples of the {self.pool} split are not known, and folds are "
+                "stratified by them; use protocol=repeats"
+            )
         counts = np.bincount(examples.clean, minlength=len(splits.class_names))
         least = self.folds if self.pool == "train" else 2 * self.folds
         if counts.min() < least:

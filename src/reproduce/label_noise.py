@@ -211,7 +211,7 @@ def sections(places: Places, level: Level, found: Accuracies) -> Iterator[Sectio
         tables.table_3(found),
     )  # fmt: skip
     yield (
-        "differences", "Corrected less uncorrected, each at its own rate, paired by repeat",
+        "differences", "Corrected less uncorrected, paired by repeat: annealed each at its own rate, else at rates of equal first steps",
         tables.differences(found),
     )  # fmt: skip
     yield (

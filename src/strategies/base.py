@@ -99,6 +99,10 @@ class Strategy(Component, nn.Module):
     def __init__(self) -> None:
         super().__init__()
 
+    def fingerprint(self, runs_root: Path, seed: int) -> str:
+        """Changes with what the strategy reads of other runs; part of a run's identity. Raises UserError if it is not there."""
+        return ""
+
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         """Make own parameters; raises UserError for a task it cannot serve."""
         self.criterion = criterion

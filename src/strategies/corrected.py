@@ -42,6 +42,8 @@ Quantile = Annotated[float, Gt(0), Le(1)]
 Folds = Annotated[int, Ge(2)]
 
 RECORD = "transition.json"
+UNTOLD = 1e6
+"""The condition number from which on a matrix kept in single precision may be a singular one."""
 
 
 class Corrected(Strategy):
@@ -67,6 +69,15 @@ class Corrected(Strategy):
         self.transition, self.estimator, self.quantile, self.folds = transition, estimator, quantile, folds
         self.begins_with = transition
 
+    def fingerprint(self, runs_root: Path, seed: int) -> str:
+        if not str(self.transition).startswith(FROM_RUN):
+            return ""
+        return json.dumps(read(record_of(self._name, runs_root, seed)).columns.tolist())
+
+    @property
+    def _name(self) -> str:
+        return str(self.transition)[len(FROM_RUN) :]
+
     def setup(self, task: Task, model: Model, criterion: Criterion) -> None:
         super().setup(task, model, criterion)
         if self.given is not None and len(self.given) != task.num_classes:
@@ -87,7 +98,7 @@ class Corrected(Strategy):
         factor = torch.from_numpy(share(seen / seen.sum(), of=self.counts / self.counts.sum())).to(self.factor)
         self.valued.copy_(torch.from_numpy(share(counted / counted.sum(), of=seen / seen.sum())))
         if not torch.allclose(factor, self.factor):
-            step = (factor / self.factor).double().cpu().numpy()
+            step = (factor / self.factor).cpu().double().numpy()
             self.factor.copy_(factor)
             self.reweigh(step)
 
@@ -97,11 +108,11 @@ class Corrected(Strategy):
 
     def now(self) -> TransitionMatrix:
         """T of the examples as the loss sees them."""
-        return TransitionMatrix(self.T.double().cpu().numpy())
+        return TransitionMatrix(self.T.cpu().double().numpy())
 
     def of_all(self, matrix: TransitionMatrix) -> TransitionMatrix:
         """T of the examples as they are, from that of those that the loss sees."""
-        return matrix.reweighted(1 / self.factor.double().cpu().numpy())
+        return matrix.reweighted(1 / self.factor.cpu().double().numpy())
 
     def use(self, matrix: TransitionMatrix) -> None:
         """Take T; a subclass derives from it what it needs. Raises UserError for one it cannot use."""
@@ -124,20 +135,18 @@ class Corrected(Strategy):
 
     def observed(self, p: Probabilities) -> Probabilities:
         T, factor, valued = (
-            each.detach().double().cpu().numpy() for each in (self.believed(), self.factor, self.valued)
+            each.detach().cpu().double().numpy() for each in (self.believed(), self.factor, self.valued)
         )
         said: FloatArray = (p / valued) @ T.T / factor
         return said / said.sum(axis=1, keepdims=True)
 
     def true_mix(self, observed: FloatArray) -> FloatArray | None:
-        try:
-            return prior_behind(self.of_all(self.now()), observed)
-        except ValueError:  # singular
-            return None
+        matrix = self.of_all(self.now())
+        return None if matrix.condition_number() > UNTOLD else prior_behind(matrix, observed)
 
     def class_mix(self, seen: FloatArray) -> FloatArray | None:
         true = self.true_mix(self.counts)
-        factor, valued = (each.double().cpu().numpy() for each in (self.factor, self.valued))
+        factor, valued = (each.cpu().double().numpy() for each in (self.factor, self.valued))
         return None if true is None else true * (factor @ self.of_all(self.now()).columns) * valued
 
     def facts(self, train: Split, folder: Path) -> dict[str, float]:
@@ -157,12 +166,13 @@ class Corrected(Strategy):
         if self.transition == "known":
             if task.transition is None:
                 raise UserError(
-                    "strategy.transition=known: this noise_model has no transition matrix; use estimated, or give one"
+                    "strategy.transition=known: nothing states the transition matrix of these labels (the noise_model has none, or labels "
+                    "were wrong in the data set already); use estimated, or give one"
                 )
             return task.transition
         if self.transition == "estimated":
             return estimate(self.estimator, task, model, trainer, quantile=self.quantile, folds=self.folds)
-        return from_run(str(self.transition)[len(FROM_RUN) :], trainer.folder.parent, task, trainer.seed)
+        return from_run(self._name, trainer.folder.parent, task, trainer.seed)
 
 
 def estimate(
@@ -183,10 +193,8 @@ def estimate(
 
 
 def from_run(name: str, runs_root: Path, task: Task, seed: int) -> TransitionMatrix:
-    """The matrix that another run used or estimated; of a study's configuration (studies/<name>/trials/<number>) the run
-    of this seed. Raises UserError if it left none, or one of other classes.
-    """
-    record = (_of_seed(Path(name), seed) if (Path(name) / "result.json").exists() else _named(name, runs_root)) / RECORD
+    """The matrix that another run used or estimated. Raises UserError if it left none, or one of other classes."""
+    record = record_of(name, runs_root, seed)
     matrix = read(record)
     classes = json.loads(record.read_text()).get("classes", list(task.class_names))
     if len(matrix) != task.num_classes or classes != list(task.class_names):
@@ -195,6 +203,17 @@ def from_run(name: str, runs_root: Path, task: Task, seed: int) -> TransitionMat
             f"strategy.transition={FROM_RUN}{name}: its matrix is {n}×{n}, of the classes {there}; those here are {here}"
         )
     return matrix
+
+
+def record_of(name: str, runs_root: Path, seed: int) -> Path:
+    """The record of a run in runs_root; of a study's configuration (studies/<name>/trials/<number>) that of the run of this
+    seed. Raises UserError if there is none.
+    """
+    there = Path(name)
+    if there.parent.name != "trials":
+        return _named(name, runs_root) / RECORD
+    number = f"{int(there.name):05d}" if there.name.isdecimal() else there.name
+    return _of_seed(there.with_name(number), seed) / RECORD
 
 
 def _of_seed(configuration: Path, seed: int) -> Path:
@@ -293,7 +312,8 @@ def simplex(p: FloatArray | Tensor) -> Tensor:
     """The nearest probabilities (B, C) to rows that sum to 1 but may have negative entries (Duchi 2008, figure 1)."""
     p = torch.as_tensor(np.asarray(p) if not isinstance(p, Tensor) else p)
     ordered = p.sort(dim=1, descending=True).values
-    excess = ordered.cumsum(dim=1) - 1
+    lower = p.new_ones(p.shape[1], p.shape[1]).tril()
+    excess = (ordered[:, None] * lower).sum(dim=2) - 1  # a cumsum, which is not deterministic on CUDA
     count = torch.arange(1, p.shape[1] + 1, device=p.device)
     last = (ordered - excess / count > 0).sum(dim=1, keepdim=True)
     return (p - excess.gather(1, last - 1) / last).clamp_min(0)

@@ -42,7 +42,9 @@ class Coteaching(Strategy):
 
     R = forget · min((progress / ramp)^power, 1) (algorithm 1, step 8, where ramp is T_k over the epochs and forget is
     the share of wrong labels: a number, or what the noise model's T says, or one estimated as by `Corrected`). `stratify`
-    selects within each observed class, since rare classes have large losses and a common threshold discards them.
+    selects within each observed class, since rare classes have large losses and a common threshold discards them; R is
+    then taken for every class's share, which it is where flips are symmetric and classes equally frequent. It is that of
+    the examples as they are, however they are drawn.
     Selection goes by -log p of the label, learning by the criterion. Scores are the mean of both networks'
     probabilities: `model` and `peer`, which differ only in their initial weights.
     """

@@ -88,7 +88,7 @@ class Ensemble(Strategy):
         y = split.labels[drawn]
         undecided = torch.full((len(y), task.num_classes), -math.log(task.num_classes), device=trainer.device)
         loss = self.criterion(undecided, torch.from_numpy(y).to(trainer.device))  # a class's weight, up to a factor
-        weight = loss.double().cpu().numpy()
+        weight = loss.cpu().double().numpy()
         return Examples(vectors(split.inputs, split.rows[drawn]), y, weight / weight.mean(), task.num_classes)
 
     def class_mix(self, seen: FloatArray) -> FloatArray:

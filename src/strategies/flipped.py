@@ -98,7 +98,7 @@ class Flipped(Corrected):
         """Q; says how little the observed counts tell of the class mix behind them if T nearly hides the classes."""
         if self.prior is not None:
             return self.of_all(matrix).posterior(self.prior)  # however often observed classes count
-        counts = self.counts * self.factor.double().cpu().numpy()
+        counts = self.counts * self.factor.cpu().double().numpy()
         error = prior_error(matrix, counts)
         if error > UNSURE:
             log.warning(

@@ -94,6 +94,6 @@ class NoiseAdaptation(Corrected):
         if not self.near_identity:
             self.begin(task, model, trainer)
         predictor = trainer.minimise(model, self)
-        matrix = TransitionMatrix(self.learned().detach().double().cpu().numpy())
+        matrix = TransitionMatrix(self.learned().detach().cpu().double().numpy())
         write(trainer.folder / RECORD, self.of_all(matrix), "learned: noise layer", task)
         return predictor

@@ -29,7 +29,7 @@ def out_of_fold(task: Task, model: Model, trainer: Trainer, folds: int) -> Float
     split = trainer.train
     enough(split.labels, task.class_names, LEAST * folds, f"{folds} folds")
     p = np.empty((len(split), task.num_classes))
-    cut = StratifiedKFold(folds, shuffle=True, random_state=trainer.seed).split(split.labels, split.labels)
+    cut = StratifiedKFold(folds, shuffle=True, random_state=trainer.seed % 2**32).split(split.labels, split.labels)
     for number, (learn, rest) in enumerate(cut):
         part = trainer.on(learn, f"fold-{number}", balanced=False)
         fresh, plain = copy.deepcopy(model), ERM()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -53,12 +54,12 @@ class RMLR(Forward):
             return super().fit(task, model, trainer)
         classes = task.num_classes
         self.use(TransitionMatrix((1 - self.spread) * np.eye(classes) + self.spread / classes))
-        split = trainer.train
+        split = trainer.train.select(np.arange(len(trainer.train) - task.synthetic))  # T is that of real labels
 
         def update() -> None:
             p = probabilities(Predictor(model, self), split.inputs, split.rows, trainer.device)
             step = em_step(self.now(), p.astype(np.float64), split.labels)
-            self.use(step.reweighted(self.factor.double().cpu().numpy()))
+            self.use(step.reweighted(self.factor.cpu().double().numpy()))
 
         predictor = trainer.minimise(model, self, after_epoch=update)
         write(trainer.folder / RECORD, self.of_all(self.now()), "learned: em", task)
@@ -70,12 +71,13 @@ def linear_em(task: Task, trainer: Trainer) -> TransitionMatrix:
 
     Raises UserError if there are too few examples of a class.
     """
-    enough(trainer.train.labels, task.class_names, LEAST, "EM's updates")
-    part = trainer.on(np.arange(len(trainer.train)), "em", balanced=False)
+    real = np.arange(len(trainer.train) - task.synthetic)
+    enough(trainer.train.labels[real], task.class_names, LEAST, "EM's updates")
+    part = trainer.on(real, "em", balanced=False)
     part.make_optimizer, part.make_schedule = LBFGS, lambda optimizer, total_steps: None
     part.options.epochs, part.options.select, part.options.stop = EM_STEPS, "last", "patience"
     part.options.max_steps = part.options.patience = None
-    model, strategy = MLR(), RMLR(transition="learned")
+    model, strategy, task = MLR(), RMLR(transition="learned"), replace(task, synthetic=0)
     model.setup(task)
     strategy.setup(task, model, part.balance.criterion)
     strategy.fit(task, model.to(trainer.device), part)

@@ -48,6 +48,11 @@ class TRevision(Corrected):
         super().setup(task, model, criterion)
         self.slack = nn.Parameter(torch.zeros_like(self.T))
 
+    def reweigh(self, factor: FloatArray) -> None:
+        revised = TransitionMatrix(self.revised().detach().cpu().double().numpy()).reweighted(factor)
+        super().reweigh(factor)
+        self.slack.data.copy_(torch.from_numpy(revised.columns.copy()).to(self.T) - self.T)
+
     def revised(self) -> Tensor:
         """T + slack, (C, C), columns projected on the simplex."""
         return simplex((self.T + self.slack).T).T
@@ -74,7 +79,7 @@ class TRevision(Corrected):
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         predictor = super().fit(task, model, trainer)
-        matrix = TransitionMatrix(self.revised().detach().double().cpu().numpy())
+        matrix = TransitionMatrix(self.revised().detach().cpu().double().numpy())
         write(trainer.folder / RECORD, self.of_all(matrix), "learned: t_revision", task)
         return predictor
 

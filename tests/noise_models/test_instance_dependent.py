@@ -79,7 +79,7 @@ def wrong_class_by_side(noise, seed=3):
     flipped = (LABELS == 0) & (observed != 0)
     shares = []
     for feature in range(x.shape[1]):
-        high = x[:, feature] > np.median(x[:, feature])
+        high = x[:, feature] > np.median(x[LABELS == 0, feature])
         shares.append([np.mean(observed[flipped & side] == 1) for side in (high, ~high)])
     return np.abs(np.subtract(*np.transpose(shares))).max()
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,13 @@ def test_on_the_training_split_the_labels_learned_from_are_the_wrong_ones():
     part = KFold().apply(splits, 0)
     assert (part.train.labels != part.train.clean).mean() == pytest.approx(1 / 3, abs=0.05)
     assert np.array_equal(part.val.rows, splits.val.rows)
+
+
+def test_hidden_labels_are_a_sentence():
+    splits = splits_of()
+    clean = np.where(np.arange(len(splits.train)) < 7, -1, splits.train.clean)
+    with pytest.raises(UserError, match="the right labels of 7 examples of the train split are not known"):
+        KFold().apply(replace(splits, train=replace(splits.train, clean=clean)), 0)
 
 
 def test_too_few_examples_are_a_sentence():

@@ -136,7 +136,7 @@ def test_without_a_stated_truth_the_error_is_that_against_what_the_labels_show(t
 
 def recorded(root, name, matrix, status="finished", task=None):
     folder = root / name
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     write(folder / "transition.json", matrix, "known", task or Task(("a", "b", "c"), ("all",), "vector", (4,)))
     (folder / "DONE").write_text(json.dumps({"status": status}))
     return folder
@@ -174,8 +174,22 @@ def test_of_a_studys_configuration_it_is_the_run_of_the_same_seed(tmp_path):
     for seed, matrix in ((0, T), (7, TransitionMatrix.identity(3))):
         (trial / f"seed-{seed}").symlink_to(recorded(tmp_path, f"est-{seed}", matrix))
         np.testing.assert_array_equal(from_run(str(trial), tmp_path, task, seed).columns, matrix.columns)
+        np.testing.assert_array_equal(from_run(str(trial.with_name("3")), tmp_path, task, seed).columns, matrix.columns)
     with pytest.raises(UserError, match="00003: no finished run of seed 1 there recorded a transition matrix"):
         from_run(str(trial), tmp_path, task, 1)
+    with pytest.raises(UserError, match="00004: no finished run of seed 0 there recorded a transition matrix"):
+        from_run(str(trial.with_name("4")), tmp_path, task, 0)
+
+
+def test_a_run_is_another_one_when_the_matrix_that_it_takes_from_a_run_is(tmp_path):
+    strategy, found = Forward(transition="from_run:est-abc"), set()
+    for matrix in (T, TransitionMatrix.identity(3), T):
+        recorded(tmp_path, "est-abc", matrix)
+        found.add(strategy.fingerprint(tmp_path, 0))
+    assert len(found) == 2
+    assert Forward(transition="estimated").fingerprint(tmp_path, 0) == ""
+    with pytest.raises(UserError, match="no finished run of that name or key"):
+        Forward(transition="from_run:nothing").fingerprint(tmp_path, 0)
 
 
 def test_a_resumed_run_does_not_estimate_again(tmp_path):

@@ -42,7 +42,9 @@ def test_each_network_learns_from_its_peers_selection(stratify):
     model = model_of()
     strategy = ready(model, forget=0.5, stratify=stratify)
     group = Y if stratify else 0 * Y
-    by_model, by_peer = (smallest(each(network).detach(), group, 0.5) for network in (model, strategy.peer))
+    by_model, by_peer = (
+        smallest(each(network).detach(), group, len(set(group.tolist())), 0.5) for network in (model, strategy.peer)
+    )
     assert (by_model != by_peer).any()
     found = losses(strategy, model)
     torch.testing.assert_close(found["own"], each(model)[by_peer].mean())

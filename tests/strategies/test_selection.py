@@ -9,18 +9,18 @@ def test_stratified_selection_keeps_each_classs_share_and_plain_selection_does_n
     """Class 2 is rare and badly fitted, as minorities are."""
     y = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
     values = torch.rand(100, generator=torch.Generator().manual_seed(0)) + 2.0 * (y == 2)
-    assert y[smallest(values, y, 0.8)].bincount(minlength=3).tolist() == [48, 24, 8]
-    assert y[smallest(values, 0 * y, 0.8)].bincount(minlength=3)[2] == 0
-    kept = smallest(values, y, 0.5)
+    assert y[smallest(values, y, 3, 0.8)].bincount(minlength=3).tolist() == [48, 24, 8]
+    assert y[smallest(values, 0 * y, 1, 0.8)].bincount(minlength=3)[2] == 0
+    kept = smallest(values, y, 3, 0.5)
     for c in range(3):
         assert values[kept & (y == c)].max() <= values[~kept & (y == c)].min()
 
 
 def test_at_least_one_example_of_each_group_is_kept():
     y = torch.tensor([0, 0, 0, 1, 2])
-    kept = smallest(torch.tensor([3.0, 1.0, 2.0, 9.0, 9.0]), y, 0.01)
+    kept = smallest(torch.tensor([3.0, 1.0, 2.0, 9.0, 9.0]), y, 3, 0.01)
     assert kept.tolist() == [False, True, False, True, True]
-    assert smallest(torch.tensor([3.0, 1.0]), torch.zeros(2, dtype=torch.int64), 0.01).tolist() == [False, True]
+    assert smallest(torch.tensor([3.0, 1.0]), torch.zeros(2, dtype=torch.int64), 1, 0.01).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("stratify", [True, False])

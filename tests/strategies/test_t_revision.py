@@ -67,6 +67,16 @@ def test_the_revised_matrix_is_one_whatever_the_slack():
     torch.testing.assert_close(matrix.sum(dim=0), torch.ones(3, dtype=torch.float64))
 
 
+def test_where_classes_are_drawn_otherwise_the_revised_matrix_follows():
+    strategy, factor = ready(TRevision(), T), np.array([1.0, 4.0, 0.5])
+    with torch.no_grad():
+        strategy.slack.copy_(0.1 * torch.randn(3, 3, generator=torch.Generator().manual_seed(0)))
+    before = TransitionMatrix(strategy.revised().detach().numpy())
+    strategy.reweigh(factor)
+    np.testing.assert_allclose(strategy.revised().detach().numpy(), before.reweighted(factor).columns, atol=1e-12)
+    np.testing.assert_allclose(strategy.T.numpy(), T.reweighted(factor).columns, atol=1e-12)
+
+
 def test_weights_are_cut_off():
     columns = torch.tensor([[0.01, 0.3], [0.99, 0.7]])
     p = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
