@@ -187,10 +187,14 @@ def accuracy_by_epoch(
 
 
 @styled
-def bars(rows: Sequence[Row]) -> Figure:
-    """Test accuracy of each method at each noise level with its 95 % interval; hollow: the study's own number."""
+def bars(rows: Sequence[Row], order: Sequence[str] = ()) -> Figure:
+    """Test accuracy of each method at each noise level with its 95 % interval; hollow: the study's own number.
+
+    `order`: of the levels, if not that in which they are first met.
+    """
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    levels = list(dict.fromkeys(row["noise"] for row in rows))
+    met = dict.fromkeys(row["noise"] for row in rows)
+    levels = [level for level in order if level in met] or list(met)
     thick = 0.8 / len(levels)
     figure, (axes,) = grid(1, 1, 8.0, max(2.4, (0.3 * len(levels) + 0.12) * len(methods) + 0.9))
     for row in rows:
@@ -206,7 +210,7 @@ def bars(rows: Sequence[Row]) -> Figure:
             right = max(right, row["study"])
         axes.annotate(text, (min(right, 1), y), (7, 0), textcoords="offset points", va="center", fontsize=8.5)
     axes.set(yticks=range(len(methods)), xlim=(0, 1), xlabel="Accuracy on the clean test set")
-    axes.set_yticklabels([display(method, 44) for method in methods])
+    axes.set_yticklabels([display(method, 56) for method in methods])
     axes.set_ylim(len(methods) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     marks: list[Any] = [

@@ -39,7 +39,7 @@ def accuracies(found: Accuracies) -> Named:
             name = "linear" if network in ("MLR", "rMLR") else network
             figures.setdefault(name, []).append(_bar(method, noise, found[method, noise]))
     for name, rows in figures.items():
-        yield f"accuracy-{name.lower()}", draw.bars(rows)
+        yield f"accuracy-{name.lower()}", draw.bars(rows, order=[*NOISE.values()])
 
 
 def _bar(method: Method, noise: str, values: dict[str, float]) -> dict[str, Any]:

@@ -159,6 +159,14 @@ def test_a_wide_interval_does_not_take_its_number_out_of_the_figure():
     assert text.get_window_extent().x1 <= figure.bbox.x1
 
 
+def test_levels_keep_their_order_and_colour_whichever_is_met_first():
+    some = [{"method": m, "noise": n, "summary": summary([0.8])} for m, n in (("a", "0.6"), ("b", "0.6"), ("b", "0.5"))]
+    figure = draw.bars(some, order=["0.5", "0.6", "elsewhere"])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["0.5", "0.6"]
+    first, second, third = (bar.get_facecolor() for bar in figure.axes[0].patches)
+    assert first == second != third
+
+
 def test_one_repeat_has_no_interval():
     (axes,) = draw.bars([{"method": "cnn", "noise": "0.5", "summary": summary([0.8])}]).axes
     assert not axes.lines
