@@ -16,7 +16,7 @@ from src.errors import UserError
 from src.evaluation import embedding
 from src.evaluation import label_noise_figures as draw
 from src.evaluation.statistics import summary
-from src.reproduce.label_noise_tables import CLASSES, EPOCHS, NOISE, Accuracies, Method, entries, order, studys
+from src.reproduce.label_noise_tables import CLASSES, EPOCHS, NOISE, PIXELS, Accuracies, Method, entries, order, studys
 from src.reproduce.sweeps import Configuration, splits_of
 from src.task import Split
 from src.transition_matrix import TransitionMatrix
@@ -34,7 +34,7 @@ def accuracies(found: Accuracies) -> Named:
     """Bars of Table 3, a figure for the linear methods and one for each network; the shortest trainings are left out."""
     figures: dict[str, list[dict[str, Any]]] = {}
     for method, noise in sorted(found, key=lambda key: (*order(key[0]), key[1])):
-        if method.trained != "2 epochs":
+        if not method.trained.startswith("2 epochs"):
             network = method.name.partition(",")[0]
             name = "linear" if network in ("MLR", "rMLR") else network
             figures.setdefault(name, []).append(_bar(method, noise, found[method, noise]))
@@ -51,19 +51,22 @@ def _bar(method: Method, noise: str, values: dict[str, float]) -> dict[str, Any]
 
 
 def by_epoch(name: str, found: Iterable[Configuration], network: str = "") -> Named:
-    """Accuracy as the networks of a study are trained, a figure for each noise model.
+    """Accuracy as the networks of a study are trained, a figure for each noise model and input scale.
 
     `network`: trained as the publication's of that name, whose numbers are shown too.
     """
-    curves: dict[str, dict[str, Any]] = {}
+    curves: dict[tuple[str, str], dict[str, Any]] = {}
     for one in found:
-        values = list(one.curve("test/accuracy").values())
-        curves.setdefault(one.choices["noise_model"], {})[one.choices["strategy"]] = np.array(values)
-    for noise, methods in curves.items():
+        noise, scale = one.choices["noise_model"], one.choices.get("dataset.scale", "")
+        curves.setdefault((noise, scale), {})[one.choices["strategy"]] = np.array(
+            list(one.curve("test/accuracy").values())
+        )
+    for (noise, scale), methods in curves.items():
         order = sorted(methods, key=lambda method: (method != "erm", method))
         shown = {method: methods[method] for method in order}
         printed = {method: _printed(f"{network}, {method}", noise, values.shape[1]) for method, values in shown.items()}
-        yield f"{name}-{noise}", draw.accuracy_by_epoch(shown, chance=1 / CLASSES, printed=printed)
+        figure = draw.accuracy_by_epoch(shown, chance=1 / CLASSES, printed=printed)
+        yield f"{name}-{noise}{PIXELS.get(scale, '').replace(', ', '-').replace(' ', '_')}", figure
 
 
 def _printed(name: str, noise: str, longest: int) -> dict[int, float]:

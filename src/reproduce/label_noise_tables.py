@@ -17,6 +17,8 @@ NOISE = {"mnist05": "T₀.₅", "mnist06": "T₀.₆", "cifar3": "CIFAR"}
 CLASSES = 3
 EPOCHS = (2, 7, 30)
 """After which the study's Table 3 shows networks, at a constant rate."""
+PIXELS = {"none": ", pixels to 255"}
+"""What is said of an input scale that is not the usual one."""
 
 
 class Method(NamedTuple):
@@ -118,9 +120,9 @@ def by_epoch(found: Iterable[Configuration], network: str) -> Accuracies:
     """Table 3, networks after some epochs at a constant rate, as the study trains them."""
     accuracies = {}
     for one in found:
-        curves = one.curve("test/accuracy")
+        curves, pixels = one.curve("test/accuracy"), PIXELS.get(one.choices.get("dataset.scale", ""), "")
         for epoch in (epoch for epoch in EPOCHS if epoch <= min(map(len, curves.values()))):
-            method = Method(f"{network}, {one.choices['strategy']}", f"{epoch} epochs")
+            method = Method(f"{network}, {one.choices['strategy']}", f"{epoch} epochs{pixels}")
             values = {seed: float(curve[epoch - 1]) for seed, curve in curves.items()}
             accuracies[method, one.choices["noise_model"]] = values
     return accuracies

@@ -122,6 +122,13 @@ def test_curves_of_the_studys_network_have_its_numbers_as_far_as_they_go(tmp_pat
     assert [(line.get_xdata(), line.get_ydata()) for line in figure.axes[0].lines if line.get_marker() == "o"] == [
         ([2], [0.842])
     ]
+    again = configuration(0.4, one.runs, strategy="erm", dataset__scale="none")
+    assert [name for name, _ in figures.by_epoch("curves", [one, again])] == [
+        "curves-mnist06", "curves-mnist06-pixels_to_255",
+    ]  # fmt: skip
+    assert [method.trained for method, _ in tables.by_epoch([one, again], "CNN")] == [
+        "2 epochs", "2 epochs, pixels to 255",
+    ]  # fmt: skip
     ((_, figure),) = figures.by_epoch("curves", [one])
     assert not [line for line in figure.axes[0].lines if line.get_marker() == "o"]
 
