@@ -240,6 +240,7 @@ def one(name):
     finally:
         tracking.sync(run.folder, on)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 for name in ENDS:
     if os.fork() == 0:
         sys.stderr = open(os.devnull, "w")

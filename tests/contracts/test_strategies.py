@@ -139,11 +139,12 @@ def test_a_separable_set_is_learned(name):
 @losses_only
 def test_uses_target_and_uses_clean_tell_the_truth(name):
     model, strategy = made(name)
-    base = losses(model, strategy)["total"]
+    base = losses(model, strategy)
     hidden = name != "freeze_domain_nodes"  # it looks at unlabelled targets between the epochs, not in the loss
     seen, other = (losses(model, strategy, target=batch(domain=1, seed=s, hidden=hidden))["total"] for s in (1, 9))
     assert (seen != other) == strategy.uses_target
-    assert (losses(model, strategy, clean=batch(seed=9))["total"] != base) == strategy.uses_clean
+    found = losses(model, strategy, clean=batch(seed=9))  # meta_weight_net's first step, by Adam, may be the same in V
+    assert any(found[key] != base[key] for key in base) == strategy.uses_clean
 
 
 @losses_only
