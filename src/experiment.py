@@ -77,10 +77,14 @@ def run(
             log.info("%s", note)
         code = provenance.code_hash(settings.code)
         fingerprint = splits.fingerprint + experiment.noise_model.fingerprint() + experiment.model.fingerprint()
-        read_also = fingerprint + experiment.strategy.fingerprint(settings.runs_root, settings.seed)
-        key = provenance.run_key(experiment.config, read_also, code)
+        of_runs = experiment.strategy.fingerprint(settings.runs_root, settings.seed)
+        key = provenance.run_key(experiment.config, fingerprint + of_runs, code)
         record = provenance.describe(key, experiment.name, settings.seed, fingerprint, code)
-        record |= {"config_key": provenance.config_key(experiment.config), "figures": settings.figures}
+        record |= {
+            "config_key": provenance.config_key(experiment.config),
+            "figures": settings.figures,
+            "of_runs": of_runs,
+        }
         run = runs.open_run(
             settings.runs_root, experiment.name, key, experiment.config, record,
             resume=experiment.trainer.resume, force=settings.force,
@@ -94,7 +98,7 @@ def run(
         try:
             with run, _log_file(run.folder / "log.txt"):
                 if not settings.force:
-                    _take_over(experiment, run, read_also, code)
+                    _take_over(experiment, run, fingerprint + of_runs, code)
                 _tell_again(run.folder, on_epoch)
                 score = _execute(experiment, prepare(experiment, splits), run, on_epoch)
         finally:

@@ -272,15 +272,18 @@ def _home(root: Path, name: str, key: str, record: Mapping[str, Any], force: boo
 
 
 def _of_other_code(folders: Sequence[Path], record: Mapping[str, Any]) -> Path | None:
-    """Where any code will do (code=any): the latest finished run of the same configuration on the same data."""
+    """Where any code will do (code=any): the latest finished run of the same configuration on the same data.
+
+    `of_runs` of a record is what its strategy has read of other runs.
+    """
     if record["code"] or "config_key" not in record:
         return None
-    wanted = record["config_key"], record["data_fingerprint"]
+    wanted = record["config_key"], record["data_fingerprint"], record.get("of_runs", "")
     found = []
     for folder in folders:
         if (folder / "DONE").exists() and status(folder) == "finished":
             other = read_json(folder / "record.json")
-            if (other.get("config_key"), other.get("data_fingerprint")) == wanted:
+            if (other.get("config_key"), other.get("data_fingerprint"), other.get("of_runs", "")) == wanted:
                 found.append((other["created"], folder))
     return max(found)[1] if found else None
 

@@ -94,6 +94,22 @@ def test_right_labels_of_its_own_leave_the_noise_model_all_there_is_to_know(trai
     assert json.loads(written.read_text())["transition/error"] == 0
 
 
+@pytest.mark.parametrize("code", ["strict", "any"])
+def test_a_run_is_repeated_when_the_matrix_that_it_takes_from_another_has_changed(train, tmp_path, code):
+    def learn(*typed):
+        return train(*RUN, "noise_model=uniform", "strategy=rmlr", f"code={code}", *typed)
+
+    learn("strategy.transition=estimated")
+    (record,) = (tmp_path / "runs_root").glob("*/transition.json")
+    for _ in range(2):
+        learn(f"strategy.transition=from_run:{record.parent.name}")
+    assert len(list((tmp_path / "runs_root").glob("*/DONE"))) == 2
+    known = json.loads(record.read_text())
+    record.write_text(json.dumps(known | {"matrix": np.eye(3).tolist()}))
+    learn(f"strategy.transition=from_run:{record.parent.name}")
+    assert len(list((tmp_path / "runs_root").glob("*/DONE"))) == 3
+
+
 def test_synthetic_examples_say_nothing_of_the_transition_matrix(train, tmp_path):
     few = [*RUN, "dataset.imbalance_ratio=3", "noise_model=uniform", "strategy=forward", "trainer.epochs=1"]
     for balance in ("none", "smote"):

@@ -110,7 +110,7 @@ def splits_of(
         )
     if not len(val) or not val.labelled.any() or not len(test):
         raise UserError(f"{where}: the validation or the test part has no labelled example")
-    right = right and bool((train.labels == train.clean).all())
+    right = right and bool((train.labels == train.clean)[train.labelled].all())
     train, clean_set = thinning.apply(train, num_classes, seed)
     return Splits(train, val, test, names, domain_names, clean_set, right=right, fingerprint=fingerprint, notes=notes)
 

@@ -78,4 +78,5 @@ class KFold(Protocol):
             train=examples.select(np.sort(learn)),
             val=examples.select(np.sort(val)),
             test=examples.select(judged),
+            right=True,
         )

@@ -5,7 +5,8 @@
 Runs its sweeps (one that is done is not repeated, one that was interrupted goes on), chooses each network's learning
 rate on validation labels as wrong as those learned from, repeats the methods at their rates, and writes the study's
 Tables 1 to 3 beside its own numbers, with figures; for three classes of CIFAR-10 too, if its files are in data_root.
-study is full with more seeds, for a GPU; quick is a reduced version; smoke runs on scikit-learn's digits and shows only that all works.
+study is full with more seeds and the study's network under both matrices, for a GPU; quick is a reduced version; smoke runs
+on scikit-learn's digits and shows only that all works.
 """
 
 from __future__ import annotations
@@ -211,7 +212,7 @@ def sections(places: Places, level: Level, found: Accuracies) -> Iterator[Sectio
         tables.table_3(found),
     )  # fmt: skip
     yield (
-        "differences", "Corrected less uncorrected, paired by repeat: annealed each at its own rate, else at rates of equal first steps",
+        "differences", "Corrected less uncorrected, paired by repeat: annealed at each method's own rate, else at the rates of the sweep",
         tables.differences(found),
     )  # fmt: skip
     yield (

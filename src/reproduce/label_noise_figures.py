@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("src")
 
+SHORTEST = "2 epochs", *(f"2 epochs{pixels}" for pixels in PIXELS.values())
 Named = Iterator[tuple[str, "Figure"]]
 """(file's name, figure)."""
 
@@ -34,7 +35,7 @@ def accuracies(found: Accuracies) -> Named:
     """Bars of Table 3, a figure for the linear methods and one for each network; the shortest trainings are left out."""
     figures: dict[str, list[dict[str, Any]]] = {}
     for method, noise in sorted(found, key=lambda key: (*order(key[0]), key[1])):
-        if not method.trained.startswith("2 epochs"):
+        if method.trained not in SHORTEST:
             network = method.name.partition(",")[0]
             name = "linear" if network in ("MLR", "rMLR") else network
             figures.setdefault(name, []).append(_bar(method, noise, found[method, noise]))

@@ -80,7 +80,7 @@ def shares(found: Iterable[Configuration]) -> list[Row]:
 
 
 def upper_bound(found: Iterable[Configuration]) -> list[Row]:
-    """Table 2: five folds of the clean test set."""
+    """Table 2: folds of the clean test set."""
     rows = []
     for one in found:
         name, how = {"mlr": ("MLR", "SGD, 1,000 steps"), "cnn": ("CNN", "SGD, to a plateau")}[one.choices["model"]]
@@ -152,7 +152,7 @@ def table_3(found: Accuracies) -> list[Row]:
 
 
 def differences(found: Accuracies) -> list[Row]:
-    """Every network's correction less the same network uncorrected, each at its own rate, paired by repeat."""
+    """Every network's correction less the same network uncorrected, trained alike but for the rate, paired by repeat."""
     rows = []
     for (method, noise), values in found.items():
         network, _, strategy = method.name.partition(", ")

@@ -70,7 +70,7 @@ class Corrected(Strategy):
         self.begins_with = transition
 
     def fingerprint(self, runs_root: Path, seed: int) -> str:
-        if not str(self.transition).startswith(FROM_RUN):
+        if self.given is not None or not str(self.transition).startswith((FROM_RUN, "from_run=")):
             return ""
         return json.dumps(read(record_of(self._name, runs_root, seed)).columns.tolist())
 
@@ -312,8 +312,10 @@ def simplex(p: FloatArray | Tensor) -> Tensor:
     """The nearest probabilities (B, C) to rows that sum to 1 but may have negative entries (Duchi 2008, figure 1)."""
     p = torch.as_tensor(np.asarray(p) if not isinstance(p, Tensor) else p)
     ordered = p.sort(dim=1, descending=True).values
-    lower = p.new_ones(p.shape[1], p.shape[1]).tril()
-    excess = (ordered[:, None] * lower).sum(dim=2) - 1  # a cumsum, which is not deterministic on CUDA
+    if p.is_cuda and torch.are_deterministic_algorithms_enabled():  # which cumsum is not there
+        excess = (ordered[:, None] * p.new_ones(p.shape[1], p.shape[1]).tril()).sum(dim=2) - 1
+    else:
+        excess = ordered.cumsum(dim=1) - 1
     count = torch.arange(1, p.shape[1] + 1, device=p.device)
     last = (ordered - excess / count > 0).sum(dim=1, keepdim=True)
     return (p - excess.gather(1, last - 1) / last).clamp_min(0)

@@ -87,8 +87,8 @@ class Coteaching(Strategy):
             log.info("strategy.forget=estimated: a share of %.3f of the labels is wrong", self.wrong)
         if self.wrong is None:
             raise UserError(
-                "strategy.forget=null: the share of wrong labels is not known, since this noise_model has no (invertible) "
-                "transition matrix; give strategy.forget a number"
+                "strategy.forget=null: the share of wrong labels is not known, since the labels have no (invertible) "
+                "transition matrix that is stated; give strategy.forget a number"
             )
         return super().fit(task, model, trainer)
 

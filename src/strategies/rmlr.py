@@ -17,7 +17,7 @@ from src.optimizers.lbfgs import LBFGS
 from src.strategies.base import Predictor
 from src.strategies.corrected import RECORD, Estimator, Folds, Quantile, Source, write
 from src.strategies.forward import Forward
-from src.task import Task
+from src.task import FloatArray, Task
 from src.transition_matrix import TransitionMatrix
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ class RMLR(Forward):
         super().__init__(transition=source, estimator=estimator, quantile=quantile, folds=folds)
         self.learned, self.spread = transition == "learned", spread
         self.begins_with = None if self.learned else source
+
+    def true_mix(self, observed: FloatArray) -> FloatArray | None:
+        return None if self.learned else super().true_mix(observed)
 
     def fit(self, task: Task, model: Model, trainer: Trainer) -> Predictor:
         if not self.learned:

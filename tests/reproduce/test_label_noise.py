@@ -274,6 +274,7 @@ def test_the_page_from_one_command(command, tmp_path):
         "rates.csv",
         "differences.csv",
         "figures/accuracy-linear.png",
+        "figures/accuracy-lenet.png",
     ):
         assert (page / name).exists()
     text = (page / "label_noise.md").read_text()

@@ -181,15 +181,16 @@ def test_of_a_studys_configuration_it_is_the_run_of_the_same_seed(tmp_path):
         from_run(str(trial.with_name("4")), tmp_path, task, 0)
 
 
-def test_a_run_is_another_one_when_the_matrix_that_it_takes_from_a_run_is(tmp_path):
-    strategy, found = Forward(transition="from_run:est-abc"), set()
+@pytest.mark.parametrize("spelled", ":=")
+def test_a_run_is_another_one_when_the_matrix_that_it_takes_from_a_run_is(tmp_path, spelled):
+    strategy, found = Forward(transition=f"from_run{spelled}est-abc"), set()
     for matrix in (T, TransitionMatrix.identity(3), T):
         recorded(tmp_path, "est-abc", matrix)
         found.add(strategy.fingerprint(tmp_path, 0))
     assert len(found) == 2
     assert Forward(transition="estimated").fingerprint(tmp_path, 0) == ""
     with pytest.raises(UserError, match="no finished run of that name or key"):
-        Forward(transition="from_run:nothing").fingerprint(tmp_path, 0)
+        Forward(transition=f"from_run{spelled}nothing").fingerprint(tmp_path, 0)
 
 
 def test_a_resumed_run_does_not_estimate_again(tmp_path):
