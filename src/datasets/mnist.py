@@ -45,13 +45,22 @@ class MNIST(Dataset):
         self.classes, self.val_fraction, self.download = classes, val_fraction, download
         self.image_size, self.channels, self.scale = image_size, channels, scale
 
-    def splits(self, data_root: Path, cache_root: Path, seed: int) -> Splits:
-        raw = data_root / self.source / "raw"
-        files = [raw / name for name in FILES]
-        missing = next((path for path in files if not path.is_file()), None)
-        if missing and not self.download:
+    @classmethod
+    def files(cls, data_root: Path) -> list[Path]:
+        """Pictures and labels to learn from, then those to test on."""
+        return [data_root / cls.source / "raw" / name for name in FILES]
+
+    @classmethod
+    def check(cls, data_root: Path) -> None:
+        """Raises UserError if a file is missing."""
+        if missing := next((path for path in cls.files(data_root) if not path.is_file()), None):
             raise UserError(f"{missing}: no such file; put the official idx files there, or set dataset.download=true")
-        if missing:
+
+    def splits(self, data_root: Path, cache_root: Path, seed: int) -> Splits:
+        files = self.files(data_root)
+        if not self.download:
+            self.check(data_root)
+        elif not all(path.is_file() for path in files):
             self._fetch(data_root)
         train, test = self._part(*files[:2]), self._part(*files[2:])
         return official_splits(

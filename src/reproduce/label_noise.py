@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.datasets.fashion_mnist import FashionMNIST
 from src.reproduce import label_noise_figures as figures
 from src.reproduce import label_noise_tables as tables
 from src.reproduce.label_noise_tables import Accuracies
@@ -271,7 +272,9 @@ def _by_noise(found: list[Configuration]) -> list[Configuration]:
 
 
 def run(places: Places, level: Level) -> Path:
-    """All of it; returns the page."""
+    """All of it; returns the page. Raises UserError before anything has run if there are no pictures."""
+    if not any(change.startswith("dataset=") for change in level.common):
+        FashionMNIST.check(Path(places.data_root))
     if any((Path(places.data_root) / files).exists() for files in CIFAR_FILES):
         level = with_cifar(level)
     reproduce(places, level)

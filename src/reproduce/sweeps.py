@@ -42,7 +42,10 @@ def sweep(folder: Path, name: str, *overrides: str) -> None:
     arguments = ["-m", "src.run", "--config-dir", str(folder), "-cn", name, *overrides]
     print("$", " ".join(["python", *arguments]), flush=True)
     if code := subprocess.run([sys.executable, *arguments]).returncode:
-        raise UserError(f"{name}: the sweep ended with exit status {code}; the same command goes on with it")
+        raise UserError(
+            f"{name}: the sweep ended with exit status {code}, and what is said above tells why; the same command goes on with "
+            "what has not run, and does not repeat what has failed: for that, give another studies_root"
+        )
 
 
 def conditions(base: str) -> dict[str, Any]:

@@ -232,6 +232,14 @@ def test_wrong_arguments_are_a_sentence(capsys):
     ]
 
 
+def test_without_pictures_nothing_begins(tmp_path, capsys):
+    places = [f"{name}={tmp_path / name}" for name in ("data_root", "runs_root", "studies_root")]
+    assert main(["level=quick", *places], "", study.LEVELS, study.run) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "FashionMNIST/raw/train-images-idx3-ubyte: no such file" in said
+    assert not list(tmp_path.iterdir())
+
+
 def tiny_cifar(root):
     from PIL import Image
 
